@@ -1,0 +1,124 @@
+"""The programs that the Makefile runs refuse what they are there to refuse."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.unit.test_house import run
+from tools import check_locks, coverage_gate, find_browser
+
+HASH = "--hash=sha256:" + 64 * "0"
+
+
+# Lock files
+
+
+@pytest.mark.parametrize(
+    ("lock", "fault"),
+    [
+        (f"--index-url https://index.example/simple\nclick==8.5.1 \\\n    {HASH}\n", "an address"),
+        ("click==8.5.1\n", "not pinned with a hash: click==8.5.1"),
+        (f"click>=8 {HASH}\n", "not pinned with a hash: click>=8"),
+        (f"anyio==4.16.0 \\\n    {HASH}\n    # via click==8.5.1\n", "lacks click"),
+        (f"click==7.0 \\\n    {HASH}\n", "has click 7.0, but pyproject.toml asks for >=8"),
+    ],
+    ids=["address", "no hash", "range", "absent", "too old"],
+)
+def test_a_lock_file_with_a_fault_is_refused(lock: str, fault: str) -> None:
+    assert fault in next(check_locks.faults(lock, ["click>=8"]))
+
+
+def test_a_lock_file_without_a_fault_passes() -> None:
+    pin = "click==8.5.1 ; python_version > '3.2'"
+    lock = f"# made by make lock\n{pin} \\\n    {HASH} \\\n    {HASH}\n    # via x\n"
+    assert not list(check_locks.faults(lock, ["Click[extra]>=8"]))
+
+
+# The coverage gate
+
+
+def report(lines: tuple[int, int], branches: tuple[int, int]) -> str:
+    """A coverage report in which so many lines and branches of so many are covered."""
+    return f"""{{"totals": {{"covered_lines": {lines[0]}, "num_statements": {lines[1]},
+        "covered_branches": {branches[0]}, "num_branches": {branches[1]}}}}}"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "branches", "share"),
+    [((9, 10), (10, 10), 90), ((1000, 1000), (3, 4), 75), ((0, 0), (0, 0), 100)],
+    ids=["lines are fewer", "branches are fewer", "nothing to cover"],
+)
+def test_the_lower_of_lines_and_branches_counts(
+    lines: tuple[int, int], branches: tuple[int, int], share: float
+) -> None:
+    assert coverage_gate.share(report(lines, branches)) == share
+
+
+@pytest.mark.parametrize(
+    ("covered", "floor", "passes", "says"),
+    [
+        (96.99, 97.0, False, "below the floor of 97.0 %"),
+        (94.0, 90.0, False, "never be below 95.0 %"),
+        (99.0, 90.0, False, "never be below 95.0 %"),
+        (97.0, 97.0, True, "Coverage is 97.00 %"),
+        (97.58, 97.0, True, "write 97.5 into coverage-floor.txt"),
+    ],
+    ids=["less than before", "low floor", "low floor, good coverage", "as before", "more"],
+)
+def test_coverage_may_not_fall(covered: float, floor: float, passes: bool, says: str) -> None:
+    passed, text = coverage_gate.verdict(covered, floor)
+    assert passed is passes
+    assert says in text
+
+
+def test_no_hint_to_raise_the_floor_for_a_hair() -> None:
+    assert "coverage-floor.txt" not in coverage_gate.verdict(97.4, 97.0)[1]
+
+
+def test_the_gate_exits_with_1_below_the_floor_and_0_on_it(tmp_path: Path) -> None:
+    written, floor = tmp_path / "coverage.json", tmp_path / "floor.txt"
+    written.write_text(report((960, 1000), (96, 100)))
+    floor.write_text("96.0\n")
+    gate = (sys.executable, "-m", "tools.coverage_gate", str(written), str(floor))
+    assert run(*gate).returncode == 0
+    floor.write_text("96.1\n")
+    assert run(*gate).returncode == 1
+
+
+def test_the_floor_that_is_kept_is_a_valid_one() -> None:
+    assert float((ROOT / "coverage-floor.txt").read_text()) >= coverage_gate.LEAST
+
+
+# The tests' browser
+
+
+def executable(path: Path) -> str:
+    path.write_text("#!/bin/sh\nexit 1\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_browser_that_is_named_is_the_only_candidate(tmp_path: Path) -> None:
+    named = executable(tmp_path / "mine")
+    executable(tmp_path / "chromium")
+    environ = {find_browser.VARIABLE: named, "PATH": str(tmp_path)}
+    assert list(find_browser.installed(environ)) == [named]
+
+
+def test_chromium_on_the_path_comes_before_chrome_and_the_usual_places(tmp_path: Path) -> None:
+    chrome = executable(tmp_path / "google-chrome")
+    chromium = executable(tmp_path / "chromium")
+    assert list(find_browser.installed({"PATH": str(tmp_path)}))[:2] == [chromium, chrome]
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["does not start", "does not exist"])
+def test_a_named_browser_that_is_of_no_use_is_an_error_that_names_it(
+    exists: bool, tmp_path: Path
+) -> None:
+    named = tmp_path / "mine"
+    if exists:
+        executable(named)
+    with pytest.raises(find_browser.NoBrowserError, match=str(named)):
+        find_browser.find({find_browser.VARIABLE: str(named)})
