@@ -1,0 +1,1 @@
+"""Sessions: what one is, what may happen to it, and the operations on it."""
