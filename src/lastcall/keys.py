@@ -1,0 +1,110 @@
+"""Signing keys: a list. One signs, all verify; a key is published before it signs and after.
+
+A key's id is its thumbprint (RFC 7638). Its life, from the rotation that made it: published at
+once, signs after `LEAD` (so that whoever caches the key set has it), stops when the next one
+starts, and verifies until the last token that it signed has run out.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from joserfc.jwk import ECKey, KeySet
+
+from lastcall import secretfile
+from lastcall.clock import Entropy
+
+JWKS_MAX_AGE: Final = timedelta(minutes=5)
+"""How long others may cache the key set."""
+LEAD: Final = 2 * JWKS_MAX_AGE
+"""How long a key is published before it signs."""
+MAX_AGE: Final = timedelta(days=90)
+"""How long a key signs before it is replaced by itself."""
+ALGORITHM: Final = "ES256"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A signing key as the store keeps it; the private part is sealed."""
+
+    id: str
+    created_at: datetime
+    signs_from: datetime
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A signing key, open."""
+
+    id: str
+    created_at: datetime
+    signs_from: datetime
+    jwk: ECKey
+
+
+def new_key(
+    now: datetime, *, first: bool, secrets: secretfile.Secrets, entropy: Entropy
+) -> StoredKey:
+    """Make a key. The first one of a database signs at once: nobody holds an older key set."""
+    jwk = ECKey.generate_key("P-256", private=True)
+    key_id = jwk.thumbprint()
+    sealed = secretfile.seal(
+        secrets.signing, jwk.as_der(private=True), key_id.encode("ascii"), entropy
+    )
+    return StoredKey(key_id, now, now if first else now + LEAD, sealed)
+
+
+class Keyring:
+    """The signing keys that are in use, oldest first."""
+
+    def __init__(self, stored: Iterable[StoredKey], secrets: secretfile.Secrets) -> None:
+        self._keys = tuple(
+            SigningKey(
+                key.id,
+                key.created_at,
+                key.signs_from,
+                ECKey.import_key(
+                    secretfile.unseal(secrets.signing, key.sealed, key.id.encode("ascii"))
+                ),
+            )
+            for key in sorted(stored, key=lambda key: key.signs_from)
+        )
+        self._by_id = {key.id: key for key in self._keys}
+
+    def signer(self, now: datetime) -> SigningKey:
+        """Give the newest key that may sign; the oldest where the clock is before them all."""
+        ready = [key for key in self._keys if key.signs_from <= now]
+        return ready[-1] if ready else self._keys[0]
+
+    def find(self, key_id: str) -> ECKey | None:
+        """Give the key with this id."""
+        key = self._by_id.get(key_id)
+        return key.jwk if key else None
+
+    def due(self, now: datetime) -> bool:
+        """Tell whether the newest key is old enough to be replaced."""
+        return not self._keys or now - self._keys[-1].signs_from >= MAX_AGE
+
+    def spent(self, now: datetime, access_lifetime: timedelta) -> tuple[str, ...]:
+        """Name the keys whose last token has run out (with a margin for clocks)."""
+        margin = access_lifetime + LEAD
+        return tuple(
+            key.id
+            for key, successor in zip(self._keys, self._keys[1:], strict=False)
+            if now - successor.signs_from >= margin
+        )
+
+    def public(self) -> dict[str, object]:
+        """Give the public key set (RFC 7517)."""
+        keys = KeySet([key.jwk for key in self._keys]).as_dict(private=False)["keys"]
+        return {
+            "keys": [
+                {**jwk, "kid": key.id, "alg": ALGORITHM, "use": "sig"}
+                for jwk, key in zip(keys, self._keys, strict=True)
+            ]
+        }
+
+    def __iter__(self) -> Iterator[SigningKey]:
+        return iter(self._keys)
