@@ -1,0 +1,145 @@
+"""A thread with a database connection of its own, which takes its work in batches.
+
+Work that arrives while a batch is under way forms the next one, so that concurrent writes share a
+commit, and concurrent reads a snapshot, without any timer: a lane that is idle starts at once.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from lastcall.errors import Unavailable
+
+T = TypeVar("T")
+
+QUEUE: Final = 2000
+"""How much work may wait in a lane; what comes on top is refused."""
+BATCH: Final = 128
+"""How much work shares a transaction."""
+
+
+class _Work(Generic[T]):
+    """Something to do on the connection, and where its outcome goes."""
+
+    __slots__ = ("do", "error", "future", "loop", "value")
+
+    def __init__(self, do: Callable[[Connection], T]) -> None:
+        self.do = do
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self.loop.create_future()
+        self.value: T | None = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Tell the caller, unless it has gone."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.value)  # type: ignore[arg-type]
+
+
+class Lane:
+    """Runs work on one connection. `begin` is the statement that opens a batch's transaction."""
+
+    def __init__(self, name: str, connect: Callable[[], Connection], begin: str) -> None:
+        self._connect = connect
+        self._begin = begin
+        self._queue: deque[_Work[object]] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=f"lastcall-{name}", daemon=True)
+        self._thread.start()
+
+    async def run(self, do: Callable[[Connection], T]) -> T:
+        """Have `do` run in a transaction; give what it returns once that is committed.
+
+        What it raises undoes its own statements alone. Raises Unavailable.
+        """
+        work = _Work(do)
+        with self._wake:
+            if self._closing:
+                raise Unavailable("the database is being closed")
+            if len(self._queue) >= QUEUE:
+                raise Unavailable("too much work is waiting for the database")
+            self._queue.append(work)  # type: ignore[arg-type]
+            self._wake.notify()
+        return await work.future
+
+    def close(self) -> None:
+        """Finish what is waiting, then end the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = self._connect()
+        try:
+            while batch := self._take():
+                self._do(connection, batch)
+                for loop in {work.loop for work in batch}:
+                    own = [work for work in batch if work.loop is loop]
+                    loop.call_soon_threadsafe(_settle, own)
+        finally:
+            connection.close()
+
+    def _take(self) -> list[_Work[object]]:
+        with self._wake:
+            while not self._queue and not self._closing:
+                self._wake.wait()
+            return [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+
+    def _do(self, connection: Connection, batch: list[_Work[object]]) -> None:
+        db: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        try:
+            db.execute(self._begin)
+            for work in batch:
+                self._do_one(connection, db, work)
+            db.execute("COMMIT")
+        except (sqlite3.Error, DBAPIError) as error:
+            # Nothing of the batch is kept, so nobody is told otherwise.
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            for work in batch:
+                work.error = unavailable(error)
+
+    def _do_one(self, connection: Connection, db: sqlite3.Connection, work: _Work[object]) -> None:
+        db.execute("SAVEPOINT work")
+        try:
+            work.value = work.do(connection)
+        except (sqlite3.Error, DBAPIError):
+            raise
+        except Exception as error:  # noqa: BLE001  it is told to whoever asked for the work
+            work.error = error
+            db.execute("ROLLBACK TO work")
+        db.execute("RELEASE work")
+
+
+def unavailable(error: BaseException) -> Unavailable:
+    """Say what a database's failure means for the caller."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    name = getattr(cause, "sqlite_errorname", "") or ""
+    text = {
+        "SQLITE_BUSY": "the database is busy with other processes",
+        "SQLITE_FULL": "the disk is full: make room",
+        "SQLITE_READONLY": "the database can't be written: check its file's owner and mode",
+        "SQLITE_CANTOPEN": "the database file can't be opened: check its folder",
+        "SQLITE_CORRUPT": "the database file is damaged: restore a backup",
+        "SQLITE_NOTADB": "the file is not a database",
+    }.get(name.split("_")[0] + "_" + name.split("_")[1] if "_" in name else name)
+    problem = Unavailable(text or f"the database failed: {name or type(cause).__name__}")
+    problem.__cause__ = error
+    return problem
+
+
+def _settle(works: list[_Work[object]]) -> None:
+    for work in works:
+        work.settle()

@@ -1,0 +1,309 @@
+"""The reads, each one statement, for every database."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    null,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+
+from lastcall.events import Event
+from lastcall.identity.model import Account, ServiceKey, SingleUse, SingleUsePurpose, User
+from lastcall.ids import AccountId, KeyId, SessionId, UserId
+from lastcall.keys import StoredKey
+from lastcall.sessions.model import Session
+from lastcall.sessions.policy import Policy
+from lastcall.stores import rows
+from lastcall.stores.base import Found, Installation, LogEnd, SessionQuery, SignInStart
+from lastcall.stores.prepared import Prepared
+from lastcall.stores.rows import micros
+from lastcall.stores.schema import (
+    accounts,
+    events,
+    installation,
+    log,
+    service_keys,
+    sessions,
+    signing_keys,
+    single_use,
+    users,
+)
+
+T = TypeVar("T")
+
+_LOG = (log.c.epoch, log.c.timeline_number, log.c.timeline_name, log.c.seq, log.c.floor)
+
+
+def alive() -> ColumnElement[bool]:
+    """Hold for a row of `sessions`, joined with its user and account, that nothing has ended:
+    begun at or after the last event that ended its user's or account's sessions, or spared by it
+    (rule 2)."""
+    return and_(
+        sessions.c.ended_seq.is_(None),
+        users.c.status == "active",
+        or_(users.c.ended_seq <= sessions.c.begun_seq, users.c.ended_spared == sessions.c.id),
+        or_(accounts.c.ended_seq <= sessions.c.begun_seq, accounts.c.ended_spared == sessions.c.id),
+    )
+
+
+def running(policy: Policy, now: datetime) -> ColumnElement[bool]:
+    """Hold for a session that has not run out: `rules.expiry` in SQL."""
+    at = micros(now)
+    return and_(
+        sessions.c.idle_expires_at > at,
+        sessions.c.last_active_at > micros(now - policy.refresh_lifetime),
+        sessions.c.absolute_expires_at > at,
+        sessions.c.auth_time > micros(now - policy.absolute_lifetime),
+    )
+
+
+def _covering(kind: str, owner: ColumnElement[bool]) -> Select[tuple[int]]:
+    """Find the first event that ended all sessions of a user or account, this one among them."""
+    return select(func.min(events.c.seq).label("seq")).where(
+        events.c.kind == kind,
+        owner,
+        events.c.seq > sessions.c.begun_seq,
+        or_(events.c.spared.is_(None), events.c.spared != sessions.c.id),
+    )
+
+
+def _first_ending() -> ColumnElement[int]:
+    """Find the place of the event that ended a session. What ended it is found, not written: ten
+    thousand sessions of a user end by one event, and no row is touched."""
+    both = union_all(
+        _covering("user_ended", events.c.user_id == sessions.c.user_id).correlate(sessions),
+        _covering("account_ended", events.c.account_id == sessions.c.account_id).correlate(
+            sessions
+        ),
+    ).subquery("covering")
+    covered = or_(
+        users.c.ended_seq > sessions.c.begun_seq, accounts.c.ended_seq > sessions.c.begun_seq
+    )
+    first = select(func.min(both.c.seq)).correlate(sessions).scalar_subquery()
+    return func.coalesce(sessions.c.ended_seq, case((covered, first)))
+
+
+OWNED = sessions.join(users, users.c.id == sessions.c.user_id).join(
+    accounts, accounts.c.id == sessions.c.account_id
+)
+_ENDING = events.alias("ending")
+_END = (
+    _ENDING.c.seq,
+    _ENDING.c.at,
+    _ENDING.c.reason,
+    _ENDING.c.actor_kind,
+    _ENDING.c.actor_id,
+    _ENDING.c.actor_name,
+)
+
+
+def _session_select() -> Select[tuple[object, ...]]:
+    """Select sessions, each with the event that ended it (`end_…`)."""
+    return select(
+        *sessions.c, *(column.label(f"end_{column.name}") for column in _END)
+    ).select_from(OWNED.outerjoin(_ENDING, _ENDING.c.seq == _first_ending()))
+
+
+def _live_select() -> Select[tuple[object, ...]]:
+    """Select sessions that nothing has ended, in the same form."""
+    return (
+        select(*sessions.c, *(null().label(f"end_{column.name}") for column in _END))
+        .select_from(OWNED)
+        .where(alive())
+    )
+
+
+def _found(joined: Select[tuple[object, ...]]) -> Prepared:
+    """Select one session with its user (`u_…`) and the log's end (`l_…`)."""
+    return Prepared(
+        joined.add_columns(*(column.label(f"u_{column.name}") for column in users.c))
+        .add_columns(*(column.label(f"l_{column.name}") for column in _LOG))
+        .join(log, true())
+        .where(sessions.c.id == bindparam("session_id"))
+    )
+
+
+_LIVE = _found(_live_select())
+_ANY = _found(_session_select())
+_LOG_END = Prepared(select(*_LOG))
+
+
+def _found_of(row: rows.Row) -> Found:
+    log_row = {column.name: row[f"l_{column.name}"] for column in _LOG}
+    return Found(rows.session_of(row), rows.user_of(row, "u_"), _log_end_of(log_row))
+
+
+def log_end(db: Connection) -> LogEnd:
+    """Give the log's end and floor."""
+    return _log_end_of(_LOG_END.rows(db)[0])
+
+
+def born(db: Connection) -> Installation:
+    """Give what the database was born with."""
+    row = db.execute(select(installation)).mappings().one()
+    return Installation(row["cell"], row["secret_check"], row["issuer"])
+
+
+def find_session(db: Connection, session_id: SessionId) -> Found | None:
+    """Find a session, ended or not, with its user."""
+    for prepared in (_LIVE, _ANY):
+        for row in prepared.rows(db, session_id=session_id):
+            return _found_of(row)
+    return None
+
+
+def list_sessions(db: Connection, query: SessionQuery) -> tuple[Session, ...]:
+    """List a user's sessions, by last activity, newest first."""
+    active = and_(alive(), running(query.policy, query.now))
+    statement = _session_select().where(
+        sessions.c.user_id == query.user_id, active if query.which == "active" else ~active
+    )
+    if query.since is not None:
+        statement = statement.where(sessions.c.last_active_at >= micros(query.since))
+    if query.without is not None:
+        statement = statement.where(sessions.c.id != query.without)
+    if query.before is not None:
+        last = query.before
+        statement = statement.where(
+            tuple_(sessions.c.last_active_at, sessions.c.id) < tuple_(micros(last.at), last.id)
+        )
+    statement = statement.order_by(sessions.c.last_active_at.desc(), sessions.c.id.desc())
+    return _all(db, statement.limit(query.limit), rows.session_of)
+
+
+def count_sessions(
+    db: Connection,
+    user_id: UserId,
+    policy: Policy,
+    now: datetime,
+    spared: SessionId | None = None,
+) -> int:
+    """Count a user's active sessions, but the spared one."""
+    statement = (
+        select(func.count())
+        .select_from(OWNED)
+        .where(sessions.c.user_id == user_id, alive(), running(policy, now))
+    )
+    if spared is not None:
+        statement = statement.where(sessions.c.id != spared)
+    return db.execute(statement).scalar_one()
+
+
+def find_event(db: Connection, seq: int) -> Event | None:
+    """Find an event by its place in the log."""
+    return _one(db, select(events).where(events.c.seq == seq), rows.event_of)
+
+
+def start_sign_in(db: Connection, email_key: str) -> SignInStart | LogEnd:
+    """Find a user by e-mail, with the position, in one statement."""
+    return _start(db, users.c.email_key == email_key)
+
+
+def password_hash(db: Connection, user_id: UserId) -> SignInStart | None:
+    """Find a user with the password's hash and the position, in one statement."""
+    start = _start(db, users.c.id == user_id)
+    return start if isinstance(start, SignInStart) else None
+
+
+def find_user(db: Connection, user_id: UserId) -> User | None:
+    """Find a user."""
+    return _one(db, select(users).where(users.c.id == user_id), rows.user_of)
+
+
+def find_external_user(db: Connection, account_id: AccountId, external_id: str) -> User | None:
+    """Find a user of an account by the application's own id."""
+    statement = select(users).where(
+        users.c.account_id == account_id, users.c.external_id == external_id
+    )
+    return _one(db, statement, rows.user_of)
+
+
+def list_users(db: Connection, account_id: AccountId) -> tuple[User, ...]:
+    """List an account's users, oldest first."""
+    statement = select(users).where(users.c.account_id == account_id).order_by(users.c.id)
+    return _all(db, statement, rows.user_of)
+
+
+def list_accounts(db: Connection) -> tuple[Account, ...]:
+    """List the accounts, oldest first."""
+    statement = select(accounts).order_by(accounts.c.id)
+    return _all(db, statement, rows.account_of)
+
+
+def find_account(db: Connection, account_id: AccountId) -> Account | None:
+    """Find an account."""
+    return _one(db, select(accounts).where(accounts.c.id == account_id), rows.account_of)
+
+
+def find_single_use(
+    db: Connection, secret_hash: bytes, purpose: SingleUsePurpose, now: datetime
+) -> SingleUse | None:
+    """Find the secret of a link that is unused and in time."""
+    statement = select(single_use).where(
+        single_use.c.secret_hash == secret_hash,
+        single_use.c.purpose == purpose,
+        single_use.c.used_at.is_(None),
+        single_use.c.expires_at > micros(now),
+    )
+    return _one(db, statement, rows.single_use_of)
+
+
+def find_service_key(db: Connection, key_id: KeyId) -> ServiceKey | None:
+    """Find a service key that is in force."""
+    statement = select(service_keys).where(
+        service_keys.c.id == key_id, service_keys.c.revoked_at.is_(None)
+    )
+    return _one(db, statement, rows.service_key_of)
+
+
+def list_service_keys(db: Connection, account_id: AccountId) -> tuple[ServiceKey, ...]:
+    """List an account's service keys in force, oldest first."""
+    statement = (
+        select(service_keys)
+        .where(service_keys.c.account_id == account_id, service_keys.c.revoked_at.is_(None))
+        .order_by(service_keys.c.id)
+    )
+    return _all(db, statement, rows.service_key_of)
+
+
+def list_signing_keys(db: Connection) -> tuple[StoredKey, ...]:
+    """List the signing keys."""
+    return _all(db, select(signing_keys), rows.signing_key_of)
+
+
+def _one(db: Connection, statement: Executable, convert: Callable[[rows.Row], T]) -> T | None:
+    row = db.execute(statement).mappings().one_or_none()
+    return None if row is None else convert(row)
+
+
+def _all(db: Connection, statement: Executable, convert: Callable[[rows.Row], T]) -> tuple[T, ...]:
+    return tuple(convert(row) for row in db.execute(statement).mappings())
+
+
+def _start(db: Connection, which: ColumnElement[bool]) -> SignInStart | LogEnd:
+    statement = select(
+        *(column.label(f"l_{column.name}") for column in _LOG), *users.c
+    ).select_from(log.outerjoin(users, which))
+    row = db.execute(statement).mappings().one()
+    end = _log_end_of({column.name: row[f"l_{column.name}"] for column in _LOG})
+    if row["id"] is None:
+        return end
+    return SignInStart(rows.user_of(row), row["password_hash"], end.position)
+
+
+def _log_end_of(row: rows.Row) -> LogEnd:
+    return LogEnd(rows.position_of(row), row["floor"])

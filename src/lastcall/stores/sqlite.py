@@ -1,0 +1,145 @@
+"""The store on SQLite: any number of processes on one file, in write-ahead mode.
+
+Each process has one lane that writes and one that reads. A batch of writes is one transaction and
+one `fsync`; between processes SQLite's own lock decides who is next, and who waits too long gets
+`Unavailable` with nothing changed.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine
+
+from lastcall.events import Event
+from lastcall.identity.model import Account, ServiceKey, SingleUse, SingleUsePurpose, User
+from lastcall.ids import AccountId, KeyId, SessionId, UserId
+from lastcall.keys import StoredKey
+from lastcall.sessions.model import Session
+from lastcall.sessions.policy import Policy
+from lastcall.stores import apply, base, reads
+from lastcall.stores.lane import Lane, unavailable
+
+T = TypeVar("T")
+
+BUSY_SECONDS: Final = 5.0
+"""How long a transaction waits for another process to finish its own."""
+
+
+def engine(path: Path) -> Engine:
+    """Give an engine whose transactions are opened by hand, durable when they are committed."""
+
+    def connect() -> sqlite3.Connection:
+        db = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")  # instant-logout, rule 15
+        db.execute("PRAGMA foreign_keys = ON")
+        return db
+
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+
+class SqliteStore:
+    """The contract of `base`, on one file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open an existing database of the right schema; raises Unavailable."""
+        source = engine(path)
+        try:
+            with source.connect() as db:
+                reads.born(db)
+        except Exception as error:
+            raise unavailable(error) from error
+        self._reader = Lane("reads", source.connect, "BEGIN")
+        self._writer = Lane("writes", source.connect, "BEGIN IMMEDIATE")
+
+    async def commit(self, *writes: base.Write, actor: SessionId | None = None) -> base.Committed:
+        """Apply the writes, all or none."""
+        return await self._writer.run(lambda db: apply.commit(db, writes, actor))
+
+    async def log_end(self) -> base.LogEnd:
+        """Give the log's end and floor."""
+        return await self._read(reads.log_end)
+
+    async def installation(self) -> base.Installation:
+        """Give what the database was born with."""
+        return await self._read(reads.born)
+
+    async def find_session(self, session_id: SessionId) -> base.Found | None:
+        """Find a session, ended or not, with its user."""
+        return await self._read(lambda db: reads.find_session(db, session_id))
+
+    async def list_sessions(self, query: base.SessionQuery) -> tuple[Session, ...]:
+        """List a user's sessions, by last activity, newest first."""
+        return await self._read(lambda db: reads.list_sessions(db, query))
+
+    async def count_sessions(self, user_id: UserId, policy: Policy, now: datetime) -> int:
+        """Count a user's active sessions."""
+        return await self._read(lambda db: reads.count_sessions(db, user_id, policy, now))
+
+    async def find_event(self, seq: int) -> Event | None:
+        """Find an event by its place in the log."""
+        return await self._read(lambda db: reads.find_event(db, seq))
+
+    async def start_sign_in(self, email_key: str) -> base.SignInStart | base.LogEnd:
+        """Find a user by e-mail, for signing in."""
+        return await self._read(lambda db: reads.start_sign_in(db, email_key))
+
+    async def find_user(self, user_id: UserId) -> User | None:
+        """Find a user."""
+        return await self._read(lambda db: reads.find_user(db, user_id))
+
+    async def find_external_user(self, account_id: AccountId, external_id: str) -> User | None:
+        """Find a user of an account by the application's own id."""
+        return await self._read(lambda db: reads.find_external_user(db, account_id, external_id))
+
+    async def password_hash(self, user_id: UserId) -> base.SignInStart | None:
+        """Find a user with the password's hash and the position."""
+        return await self._read(lambda db: reads.password_hash(db, user_id))
+
+    async def list_users(self, account_id: AccountId) -> tuple[User, ...]:
+        """List an account's users, oldest first."""
+        return await self._read(lambda db: reads.list_users(db, account_id))
+
+    async def list_accounts(self) -> tuple[Account, ...]:
+        """List the accounts, oldest first."""
+        return await self._read(reads.list_accounts)
+
+    async def find_account(self, account_id: AccountId) -> Account | None:
+        """Find an account."""
+        return await self._read(lambda db: reads.find_account(db, account_id))
+
+    async def find_single_use(
+        self, secret_hash: bytes, purpose: SingleUsePurpose, now: datetime
+    ) -> SingleUse | None:
+        """Find the secret of a link that is unused and in time."""
+        return await self._read(lambda db: reads.find_single_use(db, secret_hash, purpose, now))
+
+    async def find_service_key(self, key_id: KeyId) -> ServiceKey | None:
+        """Find a service key that is in force."""
+        return await self._read(lambda db: reads.find_service_key(db, key_id))
+
+    async def list_service_keys(self, account_id: AccountId) -> tuple[ServiceKey, ...]:
+        """List an account's service keys in force, oldest first."""
+        return await self._read(lambda db: reads.list_service_keys(db, account_id))
+
+    async def signing_keys(self) -> tuple[StoredKey, ...]:
+        """List the signing keys."""
+        return await self._read(reads.list_signing_keys)
+
+    async def ping(self) -> None:
+        """Raise Unavailable unless a write could begin now."""
+        await self._writer.run(lambda _: None)
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the file."""
+        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self._reader.close)
+
+    async def _read(self, read: Callable[[Connection], T]) -> T:
+        return await self._reader.run(read)
