@@ -1,0 +1,95 @@
+"""A node: the parts of a running lastcall, wired together once from the settings."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from lastcall.clock import Clock, Entropy, SystemClock, system_entropy
+from lastcall.device.place import Locator, PlaceDataError
+from lastcall.errors import SettingsError
+from lastcall.identity.passwords import Passwords
+from lastcall.identity.service import Identity
+from lastcall.secretfile import Secrets
+from lastcall.sessions.service import Sessions
+from lastcall.settings import Settings
+from lastcall.signing import Signing
+from lastcall.stores import base
+from lastcall.stores.opening import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What the faces (HTTP, pages, command line) work with."""
+
+    settings: Settings
+    store: base.Store
+    secrets: Secrets
+    signing: Signing
+    sessions: Sessions
+    identity: Identity
+    passwords: Passwords
+    locator: Locator
+    clock: Clock
+    entropy: Entropy
+
+    @classmethod
+    async def open(
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy = system_entropy,
+        passwords: Passwords | None = None,
+        serving: bool = False,
+    ) -> Self:
+        """Open the database and wire the parts. `serving`: this is a server's start, which names
+        the issuer of a new database's tokens and makes its first signing key.
+
+        Raises SettingsError, StoreError and their children, Unavailable.
+        """
+        clock = clock or SystemClock()
+        try:
+            locator = Locator.open(settings.city_db)
+        except PlaceDataError as error:
+            raise SettingsError(str(error)) from error
+        opened = open_store(settings.database_url, settings.secret_file, clock.now(), entropy)
+        store, secrets = opened.store, opened.secrets
+        if serving:
+            await store.commit(base.SetIssuer(settings.public_url))
+        born = await store.installation()
+        issuer = born.issuer or settings.public_url
+        policy = settings.policy
+        signing = Signing(store, secrets, clock, entropy, policy.access_lifetime)
+        if serving:
+            await signing.ring()
+        sessions = Sessions(
+            store=store,
+            secrets=secrets,
+            signing=signing,
+            locator=locator,
+            policy=policy,
+            issuer=issuer,
+            audience=settings.audience or issuer,
+            cell=born.cell,
+            clock=clock,
+            entropy=entropy,
+        )
+        passwords = passwords or Passwords()
+        identity = Identity(store, sessions, passwords, clock, entropy)
+        return cls(
+            settings,
+            store,
+            secrets,
+            signing,
+            sessions,
+            identity,
+            passwords,
+            locator,
+            clock,
+            entropy,
+        )
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of everything."""
+        self.passwords.close()
+        await self.store.close()
+        self.locator.close()

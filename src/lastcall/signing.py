@@ -1,0 +1,98 @@
+"""The signing keys in use: kept in the process, read anew when a token names an unknown one."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from joserfc.jwk import ECKey
+
+from lastcall.clock import Clock, Entropy
+from lastcall.errors import InvalidToken, LostRace
+from lastcall.keys import Keyring, SigningKey, StoredKey, new_key
+from lastcall.secretfile import Secrets
+from lastcall.stores.base import DropKeys, PublishKey, Store
+from lastcall.tokens import Access, open_access
+
+READ_AGAIN: Final = timedelta(seconds=60)
+"""How long a process goes on with the keys that it has read. Shorter than a key's lead, so that
+every process knows a key before it signs."""
+UNKNOWN_KEY_PAUSE: Final = 1.0
+"""Seconds between two reads for tokens that name unknown keys."""
+
+
+class Signing:
+    """Signs and opens access tokens for one issuer and audience."""
+
+    def __init__(
+        self,
+        store: Store,
+        secrets: Secrets,
+        clock: Clock,
+        entropy: Entropy,
+        access_lifetime: timedelta,
+    ) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._clock = clock
+        self._entropy = entropy
+        self._access_lifetime = access_lifetime
+        self._ring = Keyring((), secrets)
+        self._read_at: datetime | None = None
+        self._looked_at = float("-inf")
+
+    async def ring(self) -> Keyring:
+        """Give the keys; make the first, replace one that is too old, drop those that are spent."""
+        now = self._clock.now()
+        if self._read_at is None or not timedelta(0) <= now - self._read_at < READ_AGAIN:
+            await self._read()
+            if self._ring.due(now):
+                await self.rotate()
+            spent = self._ring.spent(now, self._access_lifetime)
+            if spent:
+                await self._store.commit(DropKeys(spent))
+                await self._read()
+        return self._ring
+
+    async def rotate(self) -> StoredKey | None:
+        """Publish a new key; it signs after its lead. None where another process just did."""
+        stored = await self._store.signing_keys()
+        newest = max(stored, key=lambda key: (key.signs_from, key.id), default=None)
+        key = new_key(
+            self._clock.now(), first=newest is None, secrets=self._secrets, entropy=self._entropy
+        )
+        try:
+            await self._store.commit(PublishKey(key, newest.id if newest else None))
+        except LostRace:
+            await self._read()
+            return None
+        await self._read()
+        return key
+
+    async def signer(self) -> SigningKey:
+        """Give the key that signs now."""
+        return (await self.ring()).signer(self._clock.now())
+
+    async def open(self, token: str, issuer: str, audience: str) -> Access:
+        """Open an access token, whether or not it has run out. Raises InvalidToken."""
+        ring = await self.ring()
+        unknown = False
+
+        def find(key_id: str) -> ECKey | None:
+            nonlocal unknown
+            key = ring.find(key_id)
+            unknown = key is None
+            return key
+
+        try:
+            return open_access(token, find, issuer, audience)
+        except InvalidToken:
+            tick = self._clock.monotonic()
+            if not unknown or tick - self._looked_at < UNKNOWN_KEY_PAUSE:
+                raise
+            # Another process may have made a key; a flood of made-up ones reads once a second.
+            self._looked_at = tick
+            await self._read()
+            return open_access(token, self._ring.find, issuer, audience)
+
+    async def _read(self) -> None:
+        self._ring = Keyring(await self._store.signing_keys(), self._secrets)
+        self._read_at = self._clock.now()
