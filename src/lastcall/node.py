@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from lastcall.clock import Clock, Entropy, SystemClock, system_entropy
+from lastcall.device.agent import recognise
 from lastcall.device.place import Locator, PlaceDataError
 from lastcall.errors import SettingsError
 from lastcall.identity.passwords import Passwords
@@ -61,6 +62,7 @@ class Node:
         signing = Signing(store, secrets, clock, entropy, policy.access_lifetime)
         if serving:
             await signing.ring()
+            recognise(None, {})  # compiles its rules now and not at the first sign-in
         sessions = Sessions(
             store=store,
             secrets=secrets,

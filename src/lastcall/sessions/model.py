@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from lastcall.device.agent import Device
-from lastcall.device.place import Place
+from lastcall.device.model import Device, Place
 from lastcall.events import Actor, EndReason, Position
 from lastcall.ids import AccountId, KeyId, SessionId, UserId
 

@@ -9,13 +9,13 @@ from typing import Final, Literal
 from lastcall.clock import Clock, Entropy
 from lastcall.device.agent import recognise
 from lastcall.device.place import Locator
-from lastcall.digests import encode
 from lastcall.errors import Conflict, InvalidToken, LostRace, NotFound, SessionEnded
 from lastcall.events import Actor, EndReason, Event, Position
 from lastcall.identity.model import User
 from lastcall.ids import AccountId, SessionId, TerminationId, UserId, new_session_id
 from lastcall.secretfile import Secrets
 from lastcall.sessions import rules
+from lastcall.sessions.minting import Minter, Tokens, role_of
 from lastcall.sessions.model import Client, Lineage, Session, SignIn
 from lastcall.sessions.policy import REPEATS, Policy
 from lastcall.signing import Signing
@@ -23,12 +23,10 @@ from lastcall.stores import base
 from lastcall.tokens import (
     Access,
     RefreshToken,
-    mint_access,
     new_refresh,
     parse_refresh,
     seal_successor,
     unseal_successor,
-    write_refresh,
 )
 
 ENDED_KEPT: Final = timedelta(days=90)
@@ -36,18 +34,6 @@ ENDED_KEPT: Final = timedelta(days=90)
 _TRIES: Final = 4
 """A decision is taken anew when it lost a race: to a rotation, and then to an ending."""
 _TERMINATION: Final = re.compile(r"t_(?P<epoch>[A-Za-z0-9_-]{12})_(?P<seq>[1-9][0-9]{0,17})")
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What a sign-in or a refresh gives: both tokens, how long they live, and whose they are."""
-
-    access_token: str
-    access_expires_in: timedelta
-    refresh_token: str
-    refresh_expires_in: timedelta
-    session: Session
-    user: User
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +71,6 @@ class Page:
     next: base.Cursor | None
 
 
-def role_of(session: Session, user: User) -> str:
-    """Give the role that a session has."""
-    return "member" if session.client.service_key else user.role
-
-
 class Sessions:
     """The verbs: begin, refresh, authenticate, reauthenticate, list, terminate, sign out."""
 
@@ -117,6 +98,7 @@ class Sessions:
         self._cell = cell
         self._clock = clock
         self._entropy = entropy
+        self._minter = Minter(issuer, audience, policy, signing, secrets, entropy)
 
     def now(self) -> datetime:
         """Give the time by which sessions are judged."""
@@ -163,7 +145,7 @@ class Sessions:
         except LostRace as error:
             raise Conflict("something changed while you were signing in; try again") from error
         # The first token carries the session's own position, not that of its commit (rule 3).
-        return await self._tokens(session, user, token, start, now)
+        return await self._minter.mint(session, user, token, start, now)
 
     async def refresh(self, text: str, ip: str | None) -> Tokens:
         """Give a refresh token's successor, or the same one again within the grace.
@@ -203,7 +185,7 @@ class Sessions:
         if ip is not None and ip != session.ip:
             session = replace(session, ip=ip, place=self._locator.locate(ip))
         committed = await self._store.commit(base.Rotate(session))
-        return await self._tokens(session, found.user, successor, committed.position, now)
+        return await self._minter.mint(session, found.user, successor, committed.position, now)
 
     async def _repeat(
         self, found: base.Found, token: RefreshToken, decision: rules.Repeat, now: datetime
@@ -212,7 +194,7 @@ class Sessions:
         successor = unseal_successor(token, decision.sealed_successor, self._secrets)
         repeat = base.CountRepeat(session.id, session.lineage.generation, REPEATS)
         committed = await self._store.commit(repeat)
-        return await self._tokens(session, found.user, successor, committed.position, now)
+        return await self._minter.mint(session, found.user, successor, committed.position, now)
 
     async def reauthenticate(
         self, caller: Caller, amr: tuple[str, ...], *writes: base.Write
@@ -235,7 +217,7 @@ class Sessions:
         except LostRace as error:
             rules.require_live((await self._find(session.id)).session, self.policy, now)
             raise Conflict from error
-        tokens = await self._tokens(session, found.user, token, committed.position, now)
+        tokens = await self._minter.mint(session, found.user, token, committed.position, now)
         return tokens, committed.events
 
     # Who is calling.
@@ -450,36 +432,6 @@ class Sessions:
             idle_expires_at=decision.idle_expires_at,
             absolute_expires_at=decision.absolute_expires_at,
             lineage=rules.rotated(session.lineage, token.secret_hash, sealed, now),
-        )
-
-    async def _tokens(
-        self, session: Session, user: User, token: RefreshToken, position: Position, now: datetime
-    ) -> Tokens:
-        ends = rules.expiry(session, self.policy)
-        issued = now.replace(microsecond=0)
-        expires = min(issued + self.policy.access_lifetime, ends.replace(microsecond=0))
-        access = Access(
-            issuer=self.issuer,
-            user_id=user.id,
-            client_id=session.client.id,
-            session_id=session.id,
-            audience=self.audience,
-            issued_at=issued,
-            expires_at=expires,
-            token_id=encode(self._entropy(16)),
-            auth_time=session.auth_time,
-            amr=session.amr,
-            account_id=user.account_id,
-            roles=(role_of(session, user),),
-            position=position,
-        )
-        return Tokens(
-            mint_access(access, await self._signing.signer()),
-            expires - issued,
-            write_refresh(token, self._secrets),
-            ends - now,
-            session,
-            user,
         )
 
     def _termination(self, event: Event, ended: int, started: float) -> Termination:

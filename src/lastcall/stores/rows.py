@@ -5,8 +5,7 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from lastcall.device.agent import Device
-from lastcall.device.place import Place
+from lastcall.device.model import Device, Place
 from lastcall.events import Actor, ActorKind, EndReason, Event, EventKind, Position, Timeline
 from lastcall.identity.model import Account, Role, Scope, ServiceKey, SingleUse, User, UserStatus
 from lastcall.ids import AccountId, KeyId, SessionId, UserId
