@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lastcall.errors import Unavailable
 
@@ -115,12 +115,19 @@ class Lane:
         db.execute("SAVEPOINT work")
         try:
             work.value = work.do(connection)
-        except (sqlite3.Error, DBAPIError):
-            raise
-        except Exception as error:  # noqa: BLE001  it is told to whoever asked for the work
+        except Exception as error:
+            if _is_failure(error):
+                raise
             work.error = error
             db.execute("ROLLBACK TO work")
         db.execute("RELEASE work")
+
+
+def _is_failure(error: Exception) -> bool:
+    """Tell a failure of the database from an error of the work alone."""
+    if isinstance(error, IntegrityError | sqlite3.IntegrityError):
+        return False
+    return isinstance(error, DBAPIError | sqlite3.Error)
 
 
 def unavailable(error: BaseException) -> Unavailable:
