@@ -21,6 +21,9 @@ LEAD: Final = 2 * JWKS_MAX_AGE
 """How long a key is published before it signs."""
 MAX_AGE: Final = timedelta(days=90)
 """How long a key signs before it is replaced by itself."""
+KEPT: Final = timedelta(days=30)
+"""How long at least a key verifies after it stopped signing: a setting that shortens the access
+lifetime takes nothing from the tokens that were given before."""
 ALGORITHM: Final = "ES256"
 
 
@@ -69,7 +72,7 @@ class Keyring:
                     secretfile.unseal(secrets.signing, key.sealed, key.id.encode("ascii"))
                 ),
             )
-            for key in sorted(stored, key=lambda key: key.signs_from)
+            for key in sorted(stored, key=lambda key: (key.signs_from, key.id))
         )
         self._by_id = {key.id: key for key in self._keys}
 
@@ -87,9 +90,14 @@ class Keyring:
         """Tell whether the newest key is old enough to be replaced."""
         return not self._keys or now - self._keys[-1].signs_from >= MAX_AGE
 
+    @property
+    def newest(self) -> str | None:
+        """The id of the newest key, whether or not it signs yet."""
+        return self._keys[-1].id if self._keys else None
+
     def spent(self, now: datetime, access_lifetime: timedelta) -> tuple[str, ...]:
         """Name the keys whose last token has run out (with a margin for clocks)."""
-        margin = access_lifetime + LEAD
+        margin = max(access_lifetime, KEPT) + LEAD
         return tuple(
             key.id
             for key, successor in zip(self._keys, self._keys[1:], strict=False)

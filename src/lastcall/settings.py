@@ -17,6 +17,8 @@ from lastcall.errors import SettingsError
 from lastcall.sessions.policy import PRESETS, Policy
 
 PREFIX: Final = "LASTCALL_"
+CONFIG: Final = "LASTCALL_CONFIG"
+"""The variable that names the file; `lastcall.toml` in the working directory without it."""
 CONFIG_FILE: Final = "lastcall.toml"
 _TEST_PREFIX: Final = "LASTCALL_TEST_"
 _DURATIONS: Final = (
@@ -97,6 +99,8 @@ def load(
     Raises SettingsError for an unknown name, a wrong value, or a `config` that can't be read.
     """
     environ = os.environ if environ is None else environ
+    if config is None and CONFIG in environ:
+        config = Path(environ[CONFIG])
     values = {
         **_from_file(config),
         **_from_environment(environ),
@@ -110,37 +114,56 @@ def load(
 
 def export(settings: Settings) -> None:
     """Put the settings into this process's environment, for the worker processes that it starts."""
-    for name in list(os.environ):
-        if name.startswith(PREFIX) and not name.startswith(_TEST_PREFIX):
-            del os.environ[name]
     policy = settings.policy
     values = {
+        "config": os.devnull,  # the file has been read
         "database_url": settings.database_url,
         "public_url": settings.public_url,
         "secret_file": settings.secret_file,
-        "policy": next(
-            name
-            for name, preset in PRESETS.items()
-            if preset.password_min_length == policy.password_min_length
-        ),
+        "policy": _preset(policy),
         "lease": _seconds(settings.lease),
         "audience": settings.audience,
         "trusted_proxies": ",".join(str(network) for network in settings.trusted_proxies) or None,
         "city_db": settings.city_db,
         **{name: _seconds(getattr(policy, name)) for name in _DURATIONS},
     }
+    for name in list(os.environ):
+        if name.startswith(PREFIX) and not name.startswith(_TEST_PREFIX):
+            del os.environ[name]
     for name, value in values.items():
         if value is not None:
             os.environ[PREFIX + name.upper()] = str(value)
 
 
+def _preset(policy: Policy) -> str:
+    for name, preset in PRESETS.items():
+        if (preset.password_min_length, preset.second_factor) == (
+            policy.password_min_length,
+            policy.second_factor,
+        ):
+            return name
+    raise SettingsError("LASTCALL_POLICY: server processes take a preset's password length only")
+
+
 def check_public_url(url: str) -> None:
     """Raise SettingsError unless the public URL is https, or http on loopback."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise SettingsError(f"LASTCALL_PUBLIC_URL takes https://host[:port][/path], not {url!r}")
-    if parts.username or parts.password:
+    # The URL is not repeated in what is said of it: there may be a password in it.
+    wrong = "LASTCALL_PUBLIC_URL takes https://host[:port][/path]"
+    try:
+        parts = urlsplit(url)
+        good = parts.port != 0
+    except ValueError as error:
+        raise SettingsError(wrong) from error
+    if parts.username is not None or parts.password is not None:
         raise SettingsError("LASTCALL_PUBLIC_URL must not hold a user name or password")
+    if (
+        not good
+        or parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+    ):
+        raise SettingsError(wrong)
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise SettingsError(
             f"LASTCALL_PUBLIC_URL: {url} is plain http and not loopback; cookies need https"
@@ -167,6 +190,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     values: dict[str, object] = {}
     for variable, value in environ.items():
         if not variable.startswith(PREFIX) or variable.startswith(_TEST_PREFIX):
+            continue
+        if variable == CONFIG:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in NAMES or variable != variable.upper():

@@ -44,8 +44,9 @@ class Signing:
         now = self._clock.now()
         if self._read_at is None or not timedelta(0) <= now - self._read_at < READ_AGAIN:
             await self._read()
+            self._read_at = now
             if self._ring.due(now):
-                await self.rotate()
+                await self._replace(self._ring.newest)
             spent = self._ring.spent(now, self._access_lifetime)
             if spent:
                 await self._store.commit(DropKeys(spent))
@@ -54,13 +55,15 @@ class Signing:
 
     async def rotate(self) -> StoredKey | None:
         """Publish a new key; it signs after its lead. None where another process just did."""
-        stored = await self._store.signing_keys()
-        newest = max(stored, key=lambda key: (key.signs_from, key.id), default=None)
+        await self._read()
+        return await self._replace(self._ring.newest)
+
+    async def _replace(self, newest: str | None) -> StoredKey | None:
         key = new_key(
             self._clock.now(), first=newest is None, secrets=self._secrets, entropy=self._entropy
         )
         try:
-            await self._store.commit(PublishKey(key, newest.id if newest else None))
+            await self._store.commit(PublishKey(key, newest))
         except LostRace:
             await self._read()
             return None
@@ -95,4 +98,3 @@ class Signing:
 
     async def _read(self) -> None:
         self._ring = Keyring(await self._store.signing_keys(), self._secrets)
-        self._read_at = self._clock.now()

@@ -7,6 +7,8 @@ from email_validator import EmailNotValidError, validate_email
 from lastcall.errors import FieldError, InvalidRequest
 
 MAX_LENGTH = 254
+"""Longest address, in characters."""
+_LONGEST = 4 * MAX_LENGTH
 
 
 def parse_email(text: str, field: str = "email") -> tuple[str, str]:
@@ -17,7 +19,7 @@ def parse_email(text: str, field: str = "email") -> tuple[str, str]:
     """
     try:
         parsed = validate_email(
-            unicodedata.normalize("NFKC", text[: MAX_LENGTH + 1]),
+            unicodedata.normalize("NFKC", text[:_LONGEST]),
             check_deliverability=False,
             globally_deliverable=False,
         )

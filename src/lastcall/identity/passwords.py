@@ -86,7 +86,7 @@ class Passwords:
 
     def _verify(self, stored: str | None, raw: bytes) -> str | None:
         try:
-            self._hasher.verify(stored or self._nobody, raw)
+            self._hasher.verify(self._nobody if stored is None else stored, raw)
         except (VerificationError, InvalidHashError) as error:
             raise InvalidCredentials from error
         if stored is None:

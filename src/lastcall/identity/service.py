@@ -1,6 +1,6 @@
 """The operations on accounts, users and what proves them, one method a verb."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -29,8 +29,9 @@ from lastcall.identity.model import (
 )
 from lastcall.identity.passwords import Passwords, check_new_password
 from lastcall.ids import AccountId, KeyId, UserId, new_account_id, new_key_id, new_user_id
+from lastcall.sessions.minting import Tokens
 from lastcall.sessions.model import Client, SignIn
-from lastcall.sessions.service import Caller, Sessions, Termination, Tokens
+from lastcall.sessions.service import Caller, Sessions, Termination
 from lastcall.stores import base
 from lastcall.tokens import new_service_key, new_single_use, parse_service_key
 
@@ -103,8 +104,10 @@ class Identity:
 
         Raises InvalidCredentials, SessionEnded, Conflict.
         """
-        await self._verify(caller, password)
-        tokens, _ = await self._sessions.reauthenticate(caller, PASSWORD)
+        user = await self._verify(caller, password)
+        # An old password that is being hashed while it is changed proves nothing any more.
+        stands = base.RequirePassword(user.id, user.password_changed_at or user.created_at)
+        tokens, _ = await self._sessions.reauthenticate(caller, PASSWORD, stands)
         return tokens
 
     async def change_password(
@@ -292,7 +295,7 @@ class Identity:
         account = Account(
             new_account_id(now, self._entropy), check_name(organisation, "organisation"), now
         )
-        writes = (base.UseUp(_hash(secret), "setup", now), base.AddAccount(account))
+        writes = (base.UseUp(_hash(secret), "setup", now), base.AddAccount(account, first=True))
         try:
             user = await self.add_user(
                 account.id, email, name=name, password=password, writes=writes
@@ -381,7 +384,8 @@ class Identity:
             user = await self._add_external(key.account_id, external_id, email, name)
         if user.status != "active":
             raise Forbidden("the user is suspended")
-        return await self._sessions.begin(user, log.position, amr, client, seen)
+        vouched = replace(client, service_key=key.id)
+        return await self._sessions.begin(user, log.position, amr, vouched, seen)
 
     async def _add_external(
         self, account_id: AccountId, external_id: str, email: str | None, name: str | None

@@ -1,6 +1,6 @@
 """What a sign-in or a refresh gives: both tokens of a session, for one issuer and audience."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from lastcall.clock import Entropy
@@ -19,9 +19,9 @@ from lastcall.tokens import Access, RefreshToken, mint_access, write_refresh
 class Tokens:
     """Both tokens, how long they live, and whose they are."""
 
-    access_token: str
+    access_token: str = field(repr=False)
     access_expires_in: timedelta
-    refresh_token: str
+    refresh_token: str = field(repr=False)
     refresh_expires_in: timedelta
     session: Session
     user: User

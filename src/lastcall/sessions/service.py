@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from lastcall.clock import Clock, Entropy
 from lastcall.device.agent import recognise
 from lastcall.device.place import Locator
-from lastcall.errors import Conflict, InvalidToken, LostRace, NotFound, SessionEnded
+from lastcall.errors import Conflict, InvalidToken, LostRace, NotFound, RateLimited, SessionEnded
 from lastcall.events import Actor, EndReason, Event, Position
 from lastcall.identity.model import User
 from lastcall.ids import AccountId, SessionId, TerminationId, UserId, new_session_id
@@ -33,6 +34,8 @@ ENDED_KEPT: Final = timedelta(days=90)
 """How long ended sessions stay visible."""
 _TRIES: Final = 4
 """A decision is taken anew when it lost a race: to a rotation, and then to an ending."""
+_TOP: Final = base.Cursor(datetime.max.replace(tzinfo=UTC), "")
+"""Where a list goes on that has shown the current session alone."""
 _TERMINATION: Final = re.compile(r"t_(?P<epoch>[A-Za-z0-9_-]{12})_(?P<seq>[1-9][0-9]{0,17})")
 
 
@@ -202,23 +205,24 @@ class Sessions:
         """Give new tokens for the same session after a fresh proof, together with other writes and
         the events of all; the older ones refuse (ASVS 7.2.4). Raises SessionEnded, Conflict.
         """
-        now = self._clock.now()
-        found = await self._find(caller.session.id)
-        decision = rules.reauthenticate(found.session, self.policy, now)
-        generation = found.session.lineage.generation + 1
-        token = new_refresh(found.session.id, generation, self._entropy)
-        session = self._advance(found.session, decision, token, None, now)
-        session = replace(session, auth_time=now, amr=amr)
-        stale = base.MarkStale(session.id, session.account_id, session.user_id, now)
-        try:
-            committed = await self._store.commit(
-                *writes, base.Rotate(session), stale, actor=session.id
-            )
-        except LostRace as error:
-            rules.require_live((await self._find(session.id)).session, self.policy, now)
-            raise Conflict from error
-        tokens = await self._minter.mint(session, found.user, token, committed.position, now)
-        return tokens, committed.events
+        for _ in range(_TRIES):
+            now = self._clock.now()
+            found = await self._find(caller.session.id)
+            decision = rules.reauthenticate(found.session, self.policy, now)
+            generation = found.session.lineage.generation + 1
+            token = new_refresh(found.session.id, generation, self._entropy)
+            session = self._advance(found.session, decision, token, None, now)
+            session = replace(session, auth_time=now, amr=amr)
+            stale = base.MarkStale(session.id, session.account_id, session.user_id, now)
+            try:
+                committed = await self._store.commit(
+                    *writes, base.Rotate(session), stale, actor=session.id
+                )
+            except LostRace:
+                continue
+            tokens = await self._minter.mint(session, found.user, token, committed.position, now)
+            return tokens, committed.events
+        raise Conflict
 
     # Who is calling.
 
@@ -285,9 +289,10 @@ class Sessions:
             without=current.id if current else None,
         )
         sessions = await self._store.list_sessions(query)
-        shown = first + sessions[: limit - len(first)]
+        shown = sessions[: limit - len(first)]
         more = len(first) + len(sessions) > limit
-        return Page(shown, base.Cursor(shown[-1].last_active_at, shown[-1].id) if more else None)
+        last = base.Cursor(shown[-1].last_active_at, shown[-1].id) if shown else _TOP
+        return Page(first + shown, last if more else None)
 
     async def count(self, user_id: UserId) -> int:
         """Count a user's active sessions."""
@@ -362,17 +367,17 @@ class Sessions:
     async def sign_out_refresh(self, text: str) -> None:
         """End the session of a refresh token; nothing where it is not genuine. One that was used
         up long ago is a theft, as at a refresh."""
-        try:
+        with suppress(InvalidToken, SessionEnded, LostRace):
             token = parse_refresh(text, self._secrets)
             found = await self._find(token.session_id)
             shown = rules.Shown(token.generation, token.secret_hash)
-            decision = rules.refresh(found.session, shown, self.policy, self._clock.now())
-        except (InvalidToken, SessionEnded):
-            return
-        if isinstance(decision, rules.End):
-            await self._end(found.session, decision)
-        else:
-            await self.sign_out(token.session_id)
+            decision = None
+            with suppress(RateLimited):  # a parent that was shown too often may still sign out
+                decision = rules.refresh(found.session, shown, self.policy, self._clock.now())
+            if isinstance(decision, rules.End):
+                await self._end(found.session, decision)
+            else:
+                await self.sign_out(token.session_id)
 
     async def termination(
         self, termination_id: str, allowed: Callable[[Event], bool]

@@ -77,7 +77,7 @@ class Transaction:
         statement = (
             select(sessions.c.id)
             .select_from(reads.OWNED)
-            .where(sessions.c.id == session_id, reads.alive())
+            .where(sessions.c.id == session_id, reads.may_act())
             .with_for_update()
         )
         if self.db.execute(statement).first() is None:
@@ -107,7 +107,7 @@ def _alive_here() -> ColumnElement[bool]:
     return exists(
         select(users.c.id)
         .select_from(users.join(accounts, accounts.c.id == users.c.account_id))
-        .where(users.c.id == sessions.c.user_id, reads.alive())
+        .where(users.c.id == sessions.c.user_id, reads.may_act())
         .correlate(sessions)
     )
 
@@ -145,6 +145,8 @@ def _require_change(result: Result[*tuple[Any, ...]]) -> None:
 @apply.register
 def _(write: base.AddAccount, transaction: Transaction) -> None:
     account = write.account
+    if write.first and transaction.db.execute(select(accounts.c.id).limit(1)).first() is not None:
+        raise LostRace("there is an account already")
     try:
         transaction.db.execute(
             insert(accounts).values(
@@ -182,6 +184,20 @@ def _(write: base.SetPassword, transaction: Transaction) -> None:
         )
         .values(password_hash=write.password_hash, password_changed_at=micros(write.at))
     )
+
+
+@apply.register
+def _(write: base.RequirePassword, transaction: Transaction) -> None:
+    stands = (
+        select(users.c.id)
+        .where(
+            users.c.id == write.user_id,
+            users.c.password_changed_at == micros(write.changed_at),
+        )
+        .with_for_update(read=True)
+    )
+    if transaction.db.execute(stands).first() is None:
+        raise LostRace("the password has changed")
 
 
 @apply.register
@@ -313,7 +329,7 @@ def _(write: base.Begin, transaction: Transaction) -> None:
     if changed_at is not None:
         guard = guard.where(users.c.password_changed_at == micros(changed_at))
     if (
-        reads.log_end(transaction.db).position.epoch != session.begun.epoch
+        not reads.contains(transaction.db, session.begun)
         or transaction.db.execute(guard).first() is None
     ):
         raise LostRace("an event has ended this sign-in at its birth")

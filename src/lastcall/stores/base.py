@@ -7,9 +7,9 @@ nothing is decided for good by a read: decisions become writes, and writes carry
 one transaction: all of them or none. Each write names what it rests on (a generation, a liveness,
 a value that was read); where that no longer holds, nothing is changed and `LostRace` is raised,
 and the caller reads and decides again, once. Where an `actor` is given, `commit` checks in the
-same transaction that this session lives: not ended, its user active, and begun at or after the
-last event that ended its user's or its account's sessions unless spared by it (instant-logout,
-rule 2). If it does not, `LostRace`.
+same transaction that this session lives: not ended, its user active, and begun at or after the last
+event that ended its user's or its account's sessions unless spared by it (instant-logout, rule 2).
+If it does not, `LostRace`.
 
 **The log.** An event gets its place under a lock that is held until its transaction is committed,
 so that the order of `seq` is the order of commits, without gaps (rule 1). State and event commit
@@ -25,7 +25,7 @@ across calls. A cancelled caller changes nothing about what is committed.
 Raised everywhere: `Unavailable` when the database can't be reached, is full, or is too busy.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -61,7 +61,7 @@ class SignInStart:
     """What a sign-in reads first: the user, the password's hash, and the position (rule 3)."""
 
     user: User
-    password_hash: str | None
+    password_hash: str | None = field(repr=False)
     position: Position
 
 
@@ -105,9 +105,10 @@ class SessionQuery:
 
 @dataclass(frozen=True, slots=True)
 class AddAccount:
-    """A new account."""
+    """A new account. Conflict where its name is taken. Guard: with `first`, there is none yet."""
 
     account: Account
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class AddUser:
     tells whether the account has an owner; None where it doesn't matter."""
 
     user: User
-    password_hash: str | None
+    password_hash: str | None = field(repr=False)
     owned: bool | None = None
 
 
@@ -125,9 +126,18 @@ class SetPassword:
     """Another password; guarded by when the one that was read was set."""
 
     user_id: UserId
-    password_hash: str
+    password_hash: str = field(repr=False)
     at: datetime
     previous_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequirePassword:
+    """Changes nothing. Guard: the password is still the one that was verified, as told by when it
+    was set."""
+
+    user_id: UserId
+    changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +145,8 @@ class Rehash:
     """The same password under newer parameters. Does nothing where the hash has changed."""
 
     user_id: UserId
-    old_hash: str
-    new_hash: str
+    old_hash: str = field(repr=False)
+    new_hash: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +282,7 @@ Write = (
     AddAccount
     | AddUser
     | SetPassword
+    | RequirePassword
     | Rehash
     | SetStatus
     | AddSingleUse

@@ -5,6 +5,7 @@ commit, and concurrent reads a snapshot, without any timer: a lane that is idle 
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections import deque
@@ -50,7 +51,7 @@ class Lane:
     """Runs work on one connection. `begin` is the statement that opens a batch's transaction."""
 
     def __init__(self, name: str, connect: Callable[[], Connection], begin: str) -> None:
-        self._connect = connect
+        self._connection = connect()
         self._begin = begin
         self._queue: deque[_Work[object]] = deque()
         self._wake = threading.Condition()
@@ -81,15 +82,14 @@ class Lane:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = self._connect()
-        try:
-            while batch := self._take():
-                self._do(connection, batch)
-                for loop in {work.loop for work in batch}:
-                    own = [work for work in batch if work.loop is loop]
+        connection = self._connection
+        while batch := self._take():
+            self._do(connection, batch)
+            for loop in {work.loop for work in batch}:
+                own = [work for work in batch if work.loop is loop]
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                     loop.call_soon_threadsafe(_settle, own)
-        finally:
-            connection.close()
+        connection.close()
 
     def _take(self) -> list[_Work[object]]:
         with self._wake:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from lastcall.events import Event
+from lastcall.events import Event, Position
 from lastcall.identity.model import Account, ServiceKey, SingleUse, SingleUsePurpose, User
 from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
@@ -54,10 +54,19 @@ def alive() -> ColumnElement[bool]:
     (rule 2)."""
     return and_(
         sessions.c.ended_seq.is_(None),
-        users.c.status == "active",
-        or_(users.c.ended_seq <= sessions.c.begun_seq, users.c.ended_spared == sessions.c.id),
-        or_(accounts.c.ended_seq <= sessions.c.begun_seq, accounts.c.ended_spared == sessions.c.id),
+        *(
+            or_(
+                owner.c.ended_seq <= sessions.c.begun_seq,
+                owner.c.ended_spared.is_not_distinct_from(sessions.c.id),
+            )
+            for owner in (users, accounts)
+        ),
     )
+
+
+def may_act() -> ColumnElement[bool]:
+    """Hold for a session that lives, of an active user."""
+    return and_(alive(), users.c.status == "active")
 
 
 def running(policy: Policy, now: datetime) -> ColumnElement[bool]:
@@ -150,6 +159,17 @@ def _found_of(row: rows.Row) -> Found:
 def log_end(db: Connection) -> LogEnd:
     """Give the log's end and floor."""
     return _log_end_of(_LOG_END.rows(db)[0])
+
+
+def contains(db: Connection, position: Position) -> bool:
+    """Tell whether the log contains a position (rules 5 and 6)."""
+    statement = select(events.c.seq).where(
+        events.c.seq == position.seq,
+        events.c.epoch == position.epoch,
+        events.c.timeline_number == position.timeline.number,
+        events.c.timeline_name == position.timeline.name,
+    )
+    return db.execute(statement).first() is not None
 
 
 def born(db: Connection) -> Installation:

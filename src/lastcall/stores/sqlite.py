@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
 
 from lastcall.events import Event
 from lastcall.identity.model import Account, ServiceKey, SingleUse, SingleUsePurpose, User
@@ -50,13 +51,17 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         """Open an existing database of the right schema; raises Unavailable."""
         source = engine(path)
+        lanes: list[Lane] = []
         try:
             with source.connect() as db:
                 reads.born(db)
-        except Exception as error:
+            for name, begin in (("reads", "BEGIN"), ("writes", "BEGIN IMMEDIATE")):
+                lanes.append(Lane(name, source.connect, begin))
+        except (DBAPIError, sqlite3.Error) as error:
+            for lane in lanes:
+                lane.close()
             raise unavailable(error) from error
-        self._reader = Lane("reads", source.connect, "BEGIN")
-        self._writer = Lane("writes", source.connect, "BEGIN IMMEDIATE")
+        self._reader, self._writer = lanes
 
     async def commit(self, *writes: base.Write, actor: SessionId | None = None) -> base.Committed:
         """Apply the writes, all or none."""
