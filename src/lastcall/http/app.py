@@ -1,0 +1,211 @@
+"""The server as an ASGI application: opens the node, finds the endpoint, answers, and survives."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import quote
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from lastcall.errors import (
+    Error,
+    InvalidToken,
+    NotFound,
+    ReauthenticationRequired,
+    SessionEnded,
+    SettingsError,
+    StoreError,
+    TokenMissing,
+    Unavailable,
+)
+from lastcall.http import problems
+from lastcall.http.endpoint import API, AnyEndpoint, by_path
+from lastcall.http.headers import SecurityHeaders
+from lastcall.http.local import local_path
+from lastcall.http.problems import MethodNotAllowed, Problem
+from lastcall.http.site import KEY, Site, base_path, site_of
+from lastcall.node import Node
+from lastcall.settings import Settings
+
+log = logging.getLogger("lastcall.http")
+
+ErrorPage = Callable[[Request, Problem], Response]
+"""Shows a problem to a person."""
+
+
+class App:
+    """Serves declared endpoints. The node is opened at the start or, where nobody starts a mounted
+    application, with the first request."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        endpoints: Sequence[object],
+        open_node: Callable[[], Awaitable[Node]],
+        error_page: ErrorPage | None = None,
+        *,
+        closes: bool = True,
+    ) -> None:
+        # A fixed path goes before one that has a parameter in the same place.
+        paths = sorted(by_path(endpoints).items(), key=lambda item: "{" in item[0])
+        self._base = settings.base_path
+        self._open_node = open_node
+        self._opening = asyncio.Lock()
+        self._site: Site | None = None
+        self._closes = closes
+        self._error_page = error_page
+        router = Router(
+            [Route(path, _Resource(methods, error_page)) for path, methods in paths],
+            redirect_slashes=False,
+            default=self._nowhere,
+        )
+        self._routed = router.app
+        self._http = SecurityHeaders(
+            self._serve, secure=settings.secure, own_origin=not settings.base_path
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of the ASGI server."""
+        match scope["type"]:
+            case "lifespan":
+                await self._live(receive, send)
+            case "http":
+                await self._http(scope, receive, send)
+            case _:
+                await WebSocketClose()(scope, receive, send)
+
+    async def open(self) -> Site:
+        """Open the node, once. Raises SettingsError, StoreError and their children, Unavailable."""
+        if self._site is None:
+            async with self._opening:
+                if self._site is None:
+                    self._site = Site.of(await self._open_node())
+        return self._site
+
+    async def close(self) -> None:
+        """Close the node that was opened here."""
+        site, self._site = self._site, None
+        if site is not None and self._closes:
+            await site.node.close()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await self.open()
+                except Error as error:
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                except Exception as error:  # noqa: BLE001  reported, and the start fails
+                    # A server would take what is raised here for "no lifespan", and go on.
+                    problems.report(error)
+                    name = type(error).__name__
+                    await send({"type": "lifespan.startup.failed", "message": name})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def note(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        scope = self._rooted(scope)
+        try:
+            scope[KEY] = self._site or await self.open()
+            await self._routed(scope, receive, note)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if isinstance(error, SettingsError | StoreError):
+                log.error("the server can't start: %s", error)  # noqa: TRY400  no trace: advice
+                error = Unavailable("the server can't start; its log says why", retry_after=10)
+            elif not isinstance(error, Unavailable):
+                problems.report(error)
+            if started:
+                raise  # the connection must not look like a complete answer
+            await problems.answer(error)(scope, receive, send)
+
+    def _rooted(self, scope: Scope) -> Scope:
+        """Take the public URL's path for the root, where a proxy passes it on."""
+        path: str = scope["path"]
+        if self._base and not scope.get("root_path") and path.startswith(self._base + "/"):
+            return {**scope, "root_path": self._base}
+        return dict(scope)
+
+    async def _nowhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        person = "text/html" in request.headers.get("accept", "") and not path.startswith(API)
+        response = _refuse(request, NotFound(), self._error_page if person else None)
+        await response(scope, receive, send)
+
+
+class _Resource:
+    """The methods of one path, as the ASGI application of its route."""
+
+    def __init__(self, methods: dict[str, AnyEndpoint], error_page: ErrorPage | None) -> None:
+        self._methods = methods
+        self._error_page = error_page
+        self._allow = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        endpoint = self._methods.get(method)
+        request = Request(scope, receive, send)
+        if endpoint is None:
+            response = problems.answer(MethodNotAllowed(self._allow))
+        else:
+            response = await self._answer(endpoint, request)
+        await response(scope, receive, send)
+
+    async def _answer(self, endpoint: AnyEndpoint, request: Request) -> Response:
+        try:
+            return await endpoint.serve(request)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001  the last resort (ASVS 16.5.4)
+            if problems.problem_of(error).status == 500:
+                problems.report(error)
+            if not endpoint.page:
+                return problems.answer(error)
+            return _turn_back(endpoint, request, error) or _refuse(request, error, self._error_page)
+
+
+def _refuse(request: Request, error: Exception, error_page: ErrorPage | None) -> Response:
+    if error_page is None:
+        return problems.answer(error)
+    response = error_page(request, problems.problem_of(error))
+    response.headers.update(problems.headers_of(error))
+    return response
+
+
+def _turn_back(endpoint: AnyEndpoint, request: Request, error: Exception) -> Response | None:
+    """Send a person whose proof doesn't do on to where they can renew it, and back from there."""
+    match error:
+        case SessionEnded():
+            way = "/sign-in"
+        case TokenMissing() | InvalidToken():
+            way = "/renew" if site_of(request).cookies.has(request, "refresh") else "/sign-in"
+        case ReauthenticationRequired():
+            way = "/reauthenticate"
+        case _:
+            return None
+    base = base_path(request)
+    back = base + endpoint.back
+    if endpoint.method == "GET":
+        path = quote(request.scope["path"].removeprefix(request.scope.get("root_path", "")))
+        query = request.scope["query_string"].decode("latin-1")
+        back = local_path(f"{base}{path}?{query}" if query else base + path, back)
+    return RedirectResponse(f"{base}{way}?next={quote(back)}", 303)

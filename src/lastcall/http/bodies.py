@@ -1,0 +1,145 @@
+"""Reading what came: JSON, forms and query parameters into declared structs, or a refusal."""
+
+import contextlib
+import re
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import Request
+
+from lastcall.errors import FieldError, InvalidRequest
+from lastcall.http.problems import TooLarge, UnsupportedMediaType
+
+T = TypeVar("T")
+
+LIMIT: Final = 64 * 1024
+"""Largest body, in bytes."""
+_FORM_FIELDS: Final = 50
+_WHERE: Final = re.compile(r" - at `\$\.?(?P<path>.*)`\Z", re.DOTALL)
+_NAMED: Final = re.compile(
+    r"Object (?:(?P<missing>missing required)|contains unknown) field `(?P<name>.*)`\Z", re.DOTALL
+)
+_CODES: Final = (
+    (re.compile(r"of length <="), "too_long"),
+    (re.compile(r"of length >="), "too_short"),
+    (re.compile(r"(<=|>=|<|>) |out of range"), "out_of_range"),
+    (re.compile(r"Invalid enum value"), "not_allowed"),
+    (re.compile(r"got "), "wrong_type"),
+)
+_REPEATS: Final = ("not_allowed", "invalid")
+
+
+class Empty(msgspec.Struct, forbid_unknown_fields=True):
+    """A body without fields; it may be left out."""
+
+
+async def read_json(request: Request, kind: type[T]) -> T:
+    """Read the body as JSON of a declared form; where no field is required it may be left out.
+
+    Raises UnsupportedMediaType, TooLarge, InvalidRequest: unreadable JSON is told apart from a
+    wrong field.
+    """
+    raw = await _read(request)
+    if not raw:
+        with contextlib.suppress(msgspec.ValidationError):
+            return msgspec.convert({}, kind)
+    _require_type(request, "application/json")
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if isinstance(error, msgspec.ValidationError) and _readable(raw):
+            raise InvalidRequest(field_error(error)) from error
+        text = "the body is not readable as JSON"
+        raise InvalidRequest(FieldError("", "unreadable", text), readable=False) from error
+
+
+async def read_form(request: Request, kind: type[T]) -> T:
+    """Read the body as the fields of a form that a page sent.
+
+    Raises UnsupportedMediaType, TooLarge, InvalidRequest.
+    """
+    raw = await _read(request)
+    if raw:
+        _require_type(request, "application/x-www-form-urlencoded")
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_FORM_FIELDS,
+        )
+    except ValueError as error:
+        text = "the form is not readable"
+        raise InvalidRequest(FieldError("", "unreadable", text), readable=False) from error
+    return _convert(pairs, kind)
+
+
+def read_query(request: Request, kind: type[T]) -> T:
+    """Read the query parameters that are declared; others are ignored. Raises InvalidRequest."""
+    return _convert(request.query_params.multi_items(), kind)
+
+
+def field_error(error: msgspec.ValidationError) -> FieldError:
+    """Tell which field is wrong, and how."""
+    text = str(error)
+    where = _WHERE.search(text)
+    path = where["path"] if where else ""
+    message = text[: where.start()] if where else text
+    if named := _NAMED.fullmatch(message):
+        path = f"{path}.{named['name']}" if path else named["name"]
+        if named["missing"]:
+            return FieldError(path, "missing", "this field is required")
+        return FieldError(path[:200], "unknown", "there is no such field")
+    code = next((code for pattern, code in _CODES if pattern.search(message)), "invalid")
+    # msgspec repeats a value that is none of those allowed; it may be a secret in the wrong place.
+    said = "this value is not allowed" if code in _REPEATS else message.replace("`", "")
+    return FieldError(path, code, said)
+
+
+async def _read(request: Request) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if len(declared) > 9 or (declared.isdecimal() and int(declared) > LIMIT):
+        raise TooLarge(f"at most {LIMIT} bytes")
+    chunks = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LIMIT:
+            raise TooLarge(f"at most {LIMIT} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _require_type(request: Request, wanted: str) -> None:
+    """Raise UnsupportedMediaType unless the body has the type, in UTF-8. A form's or a text's type
+    is what a page elsewhere can send without asking first (ASVS 3.5.2)."""
+    given = request.headers.getlist("content-type")
+    kind, *parameters = (given[0] if len(given) == 1 else "").lower().split(";")
+    charsets = {parameter.strip().replace('"', "") for parameter in parameters}
+    if kind.strip() != wanted or charsets - {"charset=utf-8", ""}:
+        raise UnsupportedMediaType(f"the body must have the type {wanted}, in UTF-8")
+
+
+def _readable(raw: bytes) -> bool:
+    """Tell whether it is JSON at all. A wrong field found early says nothing of what follows."""
+    try:
+        msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _convert(pairs: list[tuple[str, str]], kind: type[T]) -> T:
+    fields = dict(pairs)
+    for name, _ in pairs:
+        if sum(other == name for other, _ in pairs) > 1 and name in _names(kind):
+            raise InvalidRequest(FieldError(name, "repeated", "this may be given once"))
+    try:
+        return msgspec.convert(fields, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(field_error(error)) from error
+
+
+def _names(kind: type[object]) -> frozenset[str]:
+    return frozenset(getattr(kind, "__struct_encode_fields__", ()))

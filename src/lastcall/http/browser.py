@@ -1,0 +1,98 @@
+"""A browser's session: it begins, goes on and ends in cookies. Used by the API and by the pages."""
+
+import contextlib
+import logging
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+from starlette.responses import Response
+
+from lastcall.errors import Error, InvalidToken
+from lastcall.http import wire
+from lastcall.http.cookies import Name, new_device
+from lastcall.http.endpoint import Call, reply
+from lastcall.sessions.minting import Tokens
+
+log = logging.getLogger("lastcall.http")
+
+AnyCall = Call[Any, Any, Any]
+
+
+def device_of(call: AnyCall) -> bytes:
+    """Give the id by which the browser is recognised at its next sign-in; a new one for a browser
+    that has none."""
+    device = call.cookies.device(call.request, call.node.secrets.device)
+    return device or new_device(call.node.entropy)
+
+
+async def settle(call: AnyCall, response: Response, tokens: Tokens, device: bytes) -> Response:
+    """Put a session that has just begun into the browser, in the place of the one that it held,
+    which ends (ASVS 7.2.4)."""
+    previous = _cookie(call, "refresh") if call.by_cookie else None
+    if previous is not None:
+        try:
+            await call.node.sessions.sign_out_refresh(previous)
+        except Error as error:
+            # The new session stands; the old one is in its user's list and runs out by itself.
+            log.warning("the session that was replaced at a sign-in goes on: %s", error.code)
+    call.cookies.set_tokens(response, tokens)
+    call.cookies.set_device(response, device, call.node.secrets.device)
+    return response
+
+
+async def end_session(call: AnyCall) -> None:
+    """End the session of the cookies, by either of them; nothing where none is genuine."""
+    sessions = call.node.sessions
+    access = _cookie(call, "access")
+    if access is not None:
+        with contextlib.suppress(InvalidToken):
+            opened = await call.node.signing.open(access, sessions.issuer, sessions.audience)
+            await sessions.sign_out(opened.session_id)
+    refresh = _cookie(call, "refresh")
+    if refresh is not None:
+        await sessions.sign_out_refresh(refresh)
+
+
+def clear(call: AnyCall, response: Response) -> Response:
+    """Make the browser forget its session: both cookies and, where this origin is lastcall's own,
+    what its pages have stored (ASVS 14.3.1). An application's storage is not lastcall's to erase.
+    """
+    call.cookies.expire_tokens(response)
+    if not call.base:
+        # `"storage"` also ends a device-bound session in the browser; `"cookies"` does not.
+        response.headers["clear-site-data"] = '"storage"'
+    return response
+
+
+def say(
+    call: AnyCall,
+    tokens: Tokens,
+    *,
+    in_cookies: bool,
+    whose: wire.User | UnsetType = UNSET,
+    others: wire.Termination | UnsetType | None = UNSET,
+) -> Response:
+    """Answer tokens in the body, or what is said of them there when they go as cookies."""
+    policy = call.node.sessions.policy
+    return reply(wire.tokens(tokens, policy, in_cookies=in_cookies, whose=whose, others=others))
+
+
+def give(
+    call: AnyCall,
+    tokens: Tokens,
+    others: wire.Termination | UnsetType | None = UNSET,
+    *,
+    in_cookies: bool,
+) -> Response:
+    """Answer tokens as they were asked for: in the body or as cookies, never in both."""
+    response = say(call, tokens, in_cookies=in_cookies, others=others)
+    if in_cookies:
+        call.cookies.set_tokens(response, tokens)
+    return response
+
+
+def _cookie(call: AnyCall, name: Name) -> str | None:
+    try:
+        return call.cookies.read(call.request, name)
+    except InvalidToken:
+        return None

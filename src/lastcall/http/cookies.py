@@ -1,0 +1,123 @@
+"""The cookies: access, refresh, and the one that recognises a browser.
+
+Their names carry `__Host-` where the public URL is https, so that no other host or path can plant
+one (RFC 6265bis, 4.1.3.2); the unprefixed ones are ignored there. The scheme of the public URL
+decides, never a header.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lastcall import secretfile
+from lastcall.clock import Entropy
+from lastcall.digests import decode, digest, encode, same
+from lastcall.errors import InvalidToken
+from lastcall.sessions.minting import Tokens
+
+Name = Literal["access", "refresh", "device", "renewed"]
+
+DEVICE_LIFETIME: Final = timedelta(days=400)
+"""The longest that browsers keep a cookie."""
+_DEVICE_SIZE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Cookies:
+    """Reads and writes the cookies of one server."""
+
+    secure: bool
+
+    def name(self, name: Name) -> str:
+        """Give a cookie's full name."""
+        return f"__Host-lastcall-{name}" if self.secure else f"lastcall-{name}"
+
+    def read(self, request: Request, name: Name) -> str | None:
+        """Give a cookie's value; None where there is none.
+
+        Raises InvalidToken for two of one name: somebody else has planted one of them.
+        """
+        values = self._values(request, name)
+        if len(values) > 1:
+            raise InvalidToken
+        return values[0] if values else None
+
+    def has(self, request: Request, *names: Name) -> bool:
+        """Tell whether the request carries one of these cookies, good or not."""
+        return any(self._values(request, name) for name in names)
+
+    def set_tokens(self, response: Response, tokens: Tokens) -> None:
+        """Set both tokens as cookies. Both live as long as the refresh token: the access token's
+        own time is inside it. On a shared device they end with the browser."""
+        shared = tokens.session.client.shared_device
+        age = None if shared else int(tokens.refresh_expires_in.total_seconds())
+        self._set(response, "access", tokens.access_token, age)
+        self._set(response, "refresh", tokens.refresh_token, age)
+
+    def expire_tokens(self, response: Response) -> None:
+        """Tell the browser to forget both tokens."""
+        self._set(response, "access", "", 0)
+        self._set(response, "refresh", "", 0)
+
+    def device(self, request: Request, key: bytes) -> bytes | None:
+        """Give the id of the browser, if this server once gave it one."""
+        try:
+            text = self.read(request, "device") or ""
+            raw = decode(text[:128])
+        except (InvalidToken, ValueError):
+            return None
+        device, given = raw[:_DEVICE_SIZE], raw[_DEVICE_SIZE:]
+        return device if same(given, secretfile.mac(key, device)) else None
+
+    def set_device(self, response: Response, device: bytes, key: bytes) -> None:
+        """Give a browser its id, for 400 days from now."""
+        value = encode(device + secretfile.mac(key, device))
+        self._set(response, "device", value, int(DEVICE_LIFETIME.total_seconds()))
+
+    def renewed(self, request: Request, target: str, now: datetime, within: timedelta) -> bool:
+        """Tell whether the browser was sent back to this target a moment ago."""
+        values = self._values(request, "renewed")
+        mark, _, at = values[0].partition(".") if len(values) == 1 else ("", "", "")
+        if mark != _mark(target) or not (at.isascii() and at.isdigit() and len(at) < 12):
+            return False
+        return abs(int(now.timestamp()) - int(at)) <= within.total_seconds()
+
+    def set_renewed(
+        self, response: Response, target: str, now: datetime, within: timedelta
+    ) -> None:
+        """Remember in the browser that it is being sent back to this target. Without a MAC: whoever
+        forges it gets the sign-in page."""
+        value = f"{_mark(target)}.{int(now.timestamp())}"
+        self._set(response, "renewed", value, int(within.total_seconds()))
+
+    def _values(self, request: Request, name: Name) -> list[str]:
+        full = self.name(name)
+        return [
+            value.strip()
+            for header in request.headers.getlist("cookie")
+            for key, mark, value in (pair.partition("=") for pair in header.split(";"))
+            if mark and key.strip() == full
+        ]
+
+    def _set(self, response: Response, name: Name, value: str, age: int | None) -> None:
+        life = "" if age is None else f"; Max-Age={age}"
+        secure = "; Secure" if self.secure else ""
+        line = f"{self.name(name)}={value}; Path=/{life}; HttpOnly; SameSite=Lax{secure}"
+        response.raw_headers.append((b"set-cookie", line.encode("ascii")))
+
+
+def new_device(entropy: Entropy) -> bytes:
+    """Make an id for a browser."""
+    return entropy(_DEVICE_SIZE)
+
+
+def device_hash(device: bytes) -> bytes:
+    """Give what is kept of a browser's id."""
+    return digest(device)
+
+
+def _mark(target: str) -> str:
+    return encode(digest(target.encode("utf-8"))[:12])

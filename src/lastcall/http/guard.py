@@ -1,0 +1,140 @@
+"""Who may call: what an endpoint declares, and how a caller proves it.
+
+An endpoint can't be declared without one of these, and its handler is given what the proof yields
+and nothing more: without asking for a session none is within reach.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from starlette.requests import Request
+
+from lastcall.errors import (
+    FieldError,
+    InvalidRequest,
+    InvalidToken,
+    SessionEnded,
+    TokenMissing,
+)
+from lastcall.http.site import site_of
+from lastcall.identity.model import Scope, ServiceKey
+from lastcall.sessions.service import Caller
+
+P_co = TypeVar("P_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Who(Generic[P_co]):
+    """Who may call an endpoint. `schemes` are the alternatives in the OpenAPI document."""
+
+    admit: Callable[[Request], Awaitable[P_co]]
+    schemes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody at a page that needs no session: who they are, or how their session ended."""
+
+    caller: Caller | None = None
+    ended: SessionEnded | None = None
+
+
+def bearer(request: Request) -> str | None:
+    """Give what the Authorization header shows; None where there is no such header.
+
+    Raises InvalidRequest for two of them, TokenMissing for another scheme (RFC 6750, section 2.1).
+    """
+    given = request.headers.getlist("authorization")
+    if not given:
+        return None
+    if len(given) > 1:
+        text = "there must be one Authorization header"
+        raise InvalidRequest(FieldError("Authorization", "repeated", text), readable=False)
+    scheme, _, token = given[0].strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise TokenMissing
+    return token.strip()
+
+
+def by_cookie(request: Request) -> bool:
+    """Tell whether cookies may speak: next to an Authorization header they are ignored."""
+    return "authorization" not in request.headers
+
+
+async def require_session(request: Request) -> Caller:
+    """Give the live session that calls, by bearer token or by cookie.
+
+    Raises TokenMissing, InvalidToken, SessionEnded, InvalidRequest.
+    """
+    site = site_of(request)
+    token = bearer(request) if not by_cookie(request) else site.cookies.read(request, "access")
+    if token is None:
+        raise TokenMissing
+    return await site.node.sessions.authenticate(token)
+
+
+async def look_for_session(request: Request) -> Visitor:
+    """Give the session that calls, or how it ended, or nothing of either. Only a genuine token is
+    told how its session ended."""
+    site = site_of(request)
+    try:
+        return Visitor(caller=await require_session(request))
+    except SessionEnded as ended:
+        return Visitor(ended=ended)
+    except (TokenMissing, InvalidToken):
+        pass
+    if not by_cookie(request):
+        return Visitor()
+    try:
+        refresh = site.cookies.read(request, "refresh")
+    except InvalidToken:
+        return Visitor()
+    return Visitor(ended=await site.node.sessions.recognise_ended(refresh) if refresh else None)
+
+
+async def require_service(request: Request, scope: Scope) -> ServiceKey:
+    """Give the service key that calls. Cookies never prove a service.
+
+    Raises TokenMissing, InvalidToken, Forbidden, InvalidRequest.
+    """
+    token = bearer(request)
+    if token is None:
+        raise TokenMissing("this needs a service key")
+    try:
+        return await site_of(request).node.identity.authenticate_service(token, scope)
+    except TokenMissing as error:
+        raise InvalidToken from error
+
+
+async def _anyone(_request: Request) -> None:
+    return None
+
+
+ANYONE: Final = Who(_anyone, ())
+"""Whoever comes. The handler learns nothing of a session."""
+VISITOR: Final = Who(look_for_session, ())
+"""Whoever comes, and their session if there is one."""
+SESSION: Final = Who(require_session, ("bearer", "cookie"))
+"""A live session."""
+
+
+def service(scope: Scope) -> Who[ServiceKey]:
+    """A service whose key has the scope."""
+
+    async def admit(request: Request) -> ServiceKey:
+        return await require_service(request, scope)
+
+    return Who(admit, ("service",))
+
+
+def session_or_service(scope: Scope) -> Who[Caller | ServiceKey]:
+    """A live session, or a service whose key has the scope."""
+
+    async def admit(request: Request) -> Caller | ServiceKey:
+        token = bearer(request)
+        if token is not None and token.startswith("lck_"):
+            return await require_service(request, scope)
+        return await require_session(request)
+
+    return Who(admit, ("bearer", "cookie", "service"))

@@ -1,0 +1,40 @@
+"""What a request needs to know of the server that it came to."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+
+from lastcall.http.cookies import Cookies
+from lastcall.http.csrf import own_origins
+from lastcall.node import Node
+
+KEY: Final = "lastcall.site"
+"""Where the scope of a request holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The node, and what follows from its settings."""
+
+    node: Node
+    cookies: Cookies
+    origins: frozenset[str]
+
+    @classmethod
+    def of(cls, node: Node) -> "Site":
+        """Work out what follows from a node's settings."""
+        return cls(node, Cookies(node.settings.secure), own_origins(node.settings.public_url))
+
+
+def site_of(request: Request) -> Site:
+    """Give the site that a request came to."""
+    site: Site = request.scope[KEY]
+    return site
+
+
+def base_path(request: Request) -> str:
+    """Give the path under which the server stands, without a slash at its end: that of the public
+    URL or, where that has none, the one that an application mounted it under."""
+    root: str = request.scope.get("root_path", "")
+    return site_of(request).node.settings.base_path or root.rstrip("/")

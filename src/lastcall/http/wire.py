@@ -1,0 +1,222 @@
+"""The values on the wire, with the names of the HTTP API, and how core values become them.
+
+Times are RFC 3339 in UTC; what is named `…_in` is whole seconds.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from lastcall.device import model as devices
+from lastcall.events import EndReason
+from lastcall.http.problems import EndedBy
+from lastcall.identity import model as people
+from lastcall.sessions import minting, model, rules, service
+from lastcall.sessions.policy import Policy
+
+
+class Device(msgspec.Struct, frozen=True):
+    """What a session runs on, as far as its client says so."""
+
+    type: Literal["desktop", "mobile", "tablet", "tv", "unknown"]
+    os: str | None
+    os_version: str | None
+    browser: str | None
+    browser_version: str | None
+    label: str
+
+
+class Location(msgspec.Struct, frozen=True):
+    """An approximate place; `reason` says why it isn't known."""
+
+    label: str
+    reason: str | None
+    city: str | None
+    region: str | None
+    country: str | None
+    country_code: str | None
+
+
+class User(msgspec.Struct, frozen=True):
+    """A person."""
+
+    id: str
+    email: str | None
+    name: str | None
+    role: people.Role
+    status: people.UserStatus
+    mfa: bool
+    external_id: str | None
+    active_sessions: int | None
+    last_seen_at: datetime | None
+    created_at: datetime
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One sign-in on one device or client. When it has ended, nothing says when it would have."""
+
+    id: str
+    current: bool
+    device: Device
+    location: Location
+    ip: str | None
+    client_type: model.ClientType
+    name: str | None
+    created_at: datetime
+    last_active_at: datetime
+    expires_at: datetime | None
+    expires_in: int | None
+    expires_by: Literal["inactivity", "absolute"] | None
+    absolute_expires_at: datetime
+    amr: tuple[str, ...]
+    auth_time: datetime
+    ended_at: datetime | None
+    end_reason: EndReason | None
+    ended_by: EndedBy | None
+    user: User | UnsetType = UNSET
+    """With the caller's own session: whose it is."""
+
+
+class SessionList(msgspec.Struct, frozen=True):
+    """Part of a list; `next` is what goes into `before` for the rest."""
+
+    sessions: tuple[Session, ...]
+    next: str | None
+
+
+class Termination(msgspec.Struct, frozen=True):
+    """How far an ending has come, and by when it is certain at the latest."""
+
+    id: str
+    ended: int
+    state: Literal["confirmed", "confirming"]
+    certain_by: datetime | None
+    certain_in: int | None
+    verifiers: int
+    acknowledged: int
+    waited_ms: int
+
+
+class Tokens(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sign-in or a refresh gives. Who is answered by cookies finds no token in here."""
+
+    access_token: str | UnsetType = UNSET
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  a word of OAuth, no password
+    expires_in: int
+    refresh_token: str | UnsetType = UNSET
+    refresh_expires_in: int
+    session: Session
+    user: User | UnsetType = UNSET
+    """With a session that a service has begun: whose it is."""
+    termination: Termination | UnsetType | None = UNSET
+    """With a change of password: the ending of the others."""
+
+
+def session(
+    value: model.Session,
+    policy: Policy,
+    now: datetime,
+    *,
+    current: bool,
+    whose: User | UnsetType = UNSET,
+) -> Session:
+    """Write a session."""
+    ending = rules.ending(value, policy, now)
+    expires_at = None if ending else rules.expiry(value, policy)
+    absolute = rules.absolute_expiry(value, policy)
+    place = value.place
+    return Session(
+        id=value.id,
+        current=current,
+        device=_device(value.device),
+        location=Location(
+            place.label, place.reason, place.city, place.region, place.country, place.country_code
+        ),
+        ip=value.ip,
+        client_type=value.client.type,
+        name=value.client.name,
+        created_at=value.created_at,
+        last_active_at=value.last_active_at,
+        expires_at=expires_at,
+        expires_in=seconds(expires_at - now) if expires_at else None,
+        expires_by=("absolute" if expires_at == absolute else "inactivity") if expires_at else None,
+        absolute_expires_at=absolute,
+        amr=value.amr,
+        auth_time=value.auth_time,
+        ended_at=ending.at if ending else None,
+        end_reason=ending.reason if ending else None,
+        ended_by=EndedBy(ending.by.kind, ending.by.name) if ending else None,
+        user=whose,
+    )
+
+
+def sessions(
+    values: Iterable[model.Session], policy: Policy, now: datetime, current: str | None
+) -> tuple[Session, ...]:
+    """Write sessions, one of which is the caller's."""
+    return tuple(session(value, policy, now, current=value.id == current) for value in values)
+
+
+def user(value: people.User, active_sessions: int | None, last_seen_at: datetime | None) -> User:
+    """Write a person."""
+    return User(
+        id=value.id,
+        email=value.email,
+        name=value.name,
+        role=value.role,
+        status=value.status,
+        mfa=False,
+        external_id=value.external_id,
+        active_sessions=active_sessions,
+        last_seen_at=last_seen_at,
+        created_at=value.created_at,
+    )
+
+
+def termination(value: service.Termination) -> Termination:
+    """Write a termination. A confirmed one is certain already."""
+    return Termination(
+        id=value.id,
+        ended=value.ended,
+        state=value.state,
+        certain_by=None,
+        certain_in=None,
+        verifiers=value.verifiers,
+        acknowledged=value.acknowledged,
+        waited_ms=max(0, value.waited // timedelta(milliseconds=1)),
+    )
+
+
+def tokens(
+    value: minting.Tokens,
+    policy: Policy,
+    *,
+    in_cookies: bool,
+    whose: User | UnsetType = UNSET,
+    others: Termination | UnsetType | None = UNSET,
+) -> Tokens:
+    """Write tokens, or what is said of them where they travel in cookies (ASVS 3.3.4)."""
+    now = rules.expiry(value.session, policy) - value.refresh_expires_in
+    return Tokens(
+        access_token=UNSET if in_cookies else value.access_token,
+        expires_in=seconds(value.access_expires_in),
+        refresh_token=UNSET if in_cookies else value.refresh_token,
+        refresh_expires_in=seconds(value.refresh_expires_in),
+        session=session(value.session, policy, now, current=True),
+        user=whose,
+        termination=others,
+    )
+
+
+def seconds(span: timedelta) -> int:
+    """Give whole seconds, none of them too many."""
+    return max(0, span // timedelta(seconds=1))
+
+
+def _device(value: devices.Device) -> Device:
+    return Device(
+        value.type, value.os, value.os_version, value.browser, value.browser_version, value.label
+    )

@@ -1,0 +1,84 @@
+"""Servers that tests talk to."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from lastcall.http import api
+from lastcall.identity.passwords import CHEAP, Passwords
+from lastcall.node import Node
+from lastcall.server import create_app
+from lastcall.settings import Settings
+from tests.http.serving import NOON, Native, Served
+from tests.support.fakes import FakeClock
+from tests.support.nodes import DATABASE, EMAIL, PASSWORD
+
+Serve = Callable[[Settings], Awaitable[Served]]
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a database with one account and its owner, which no server has started on."""
+    folder = tmp_path_factory.mktemp("filled")
+    asyncio.run(_fill(Settings(database_url=f"sqlite:///{folder / DATABASE}")))
+    return folder
+
+
+async def _fill(settings: Settings) -> None:
+    passwords = Passwords(CHEAP, threads=1)
+    node = await Node.open(settings, clock=FakeClock(NOON), passwords=passwords)
+    account = await node.identity.add_account("Acme")
+    await node.identity.add_user(account.id, EMAIL, name="Ada", password=PASSWORD)
+    await node.close()
+
+
+@pytest.fixture
+def database_url(filled: Path, tmp_path: Path) -> str:
+    """A database with one account and its owner."""
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
+    return f"sqlite:///{tmp_path / DATABASE}"
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Starts servers, without pages, with settings of one's own."""
+    async with AsyncExitStack() as stack:
+
+        async def start(settings: Settings) -> Served:
+            clock = FakeClock(NOON)
+            node = await Node.open(
+                settings, clock=clock, passwords=Passwords(CHEAP, threads=1), serving=True
+            )
+            stack.push_async_callback(node.close)
+            app = create_app(settings, node=node, endpoints=api.ENDPOINTS, error_page=None)
+            (account,) = await node.store.list_accounts()
+            (ada,) = await node.store.list_users(account.id)
+            return Served(app, node, settings, clock, account, ada)
+
+        yield start
+
+
+@pytest.fixture
+async def served(serve: Serve, database_url: str) -> Served:
+    """A server on http://localhost:8000."""
+    return await serve(Settings(database_url=database_url))
+
+
+@pytest.fixture
+async def secured(serve: Serve, filled: Path, tmp_path: Path) -> Served:
+    """A server behind TLS."""
+    shutil.copytree(filled, tmp_path / "secured")
+    url = f"sqlite:///{tmp_path / 'secured' / DATABASE}"
+    return await serve(Settings(database_url=url, public_url="https://id.example.com"))
+
+
+@pytest.fixture
+async def native_elsewhere(serve: Serve, filled: Path, tmp_path: Path) -> Native:
+    """A client of another server with the same name."""
+    shutil.copytree(filled, tmp_path / "elsewhere")
+    url = f"sqlite:///{tmp_path / 'elsewhere' / DATABASE}"
+    return await (await serve(Settings(database_url=url))).native()

@@ -1,0 +1,74 @@
+"""The document at /openapi.json says what the server does."""
+
+import msgspec
+import openapi_spec_validator
+from msgspec import Struct, field
+
+from lastcall.http.api import ENDPOINTS
+from tests.http.serving import Served
+
+
+class Document(Struct):
+    """What these tests look at of it."""
+
+    openapi: str
+    servers: list[dict[str, str]]
+    paths: dict[str, dict[str, "Operation"]]
+
+
+class Operation(Struct):
+    """One method of one path."""
+
+    operation_id: str = field(name="operationId")
+    security: list[dict[str, list[str]]]
+    responses: dict[str, dict[str, object]]
+
+
+async def document(served: Served) -> Document:
+    response = await served.client().get("/openapi.json")
+    assert response.status_code == 200
+    return msgspec.json.decode(response.content, type=Document)
+
+
+async def test_it_is_valid_openapi_3_1(served: Served) -> None:
+    assert (await document(served)).openapi == "3.1.0"
+    openapi_spec_validator.validate((await served.client().get("/openapi.json")).json())
+
+
+async def test_every_endpoint_is_in_it_and_nothing_else(served: Served) -> None:
+    paths = (await document(served)).paths
+    described = {(method.upper(), path) for path in paths for method in paths[path]}
+    declared = {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS if not endpoint.page}
+    assert described == declared
+
+
+async def test_each_operation_says_who_may_call_it(served: Served) -> None:
+    paths = (await document(served)).paths
+    security = {
+        f"{method} {path}": [next(iter(scheme)) for scheme in operation.security]
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    }
+    assert security["post /api/v1/sign-in"] == []
+    assert security["get /api/v1/session"] == ["bearer", "cookie"]
+    assert security["post /api/v1/sessions"] == ["service"]
+    assert security["delete /api/v1/sessions/{id}"] == ["bearer", "cookie", "service"]
+
+
+async def test_operations_have_names_of_their_own(served: Served) -> None:
+    paths = (await document(served)).paths
+    names = [operation.operation_id for path in paths.values() for operation in path.values()]
+    assert len(names) == len(set(names))
+
+
+async def test_it_names_the_path_under_which_the_server_stands(served: Served) -> None:
+    assert (await document(served)).servers == [{"url": "/"}]
+
+
+async def test_it_says_what_each_operation_refuses(served: Served) -> None:
+    paths = (await document(served)).paths
+    refused = paths["/api/v1/sessions/{id}"]["delete"].responses
+    assert set(refused) == {"200", "401", "403", "404", "409", "422", "503"}
+    assert refused["401"]["description"] == (
+        "reauthentication_required, session_ended, token_expired, token_invalid, token_missing"
+    )
