@@ -1,0 +1,228 @@
+"""Serving, for `serve` and `demo`: the socket, the processes, the signals, the first answer."""
+
+import contextlib
+import errno
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from multiprocessing import resource_tracker
+from typing import TYPE_CHECKING, Final
+
+from uvicorn import Config, Server
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+from lastcall.cli.worker import LimitedProtocol
+from lastcall.errors import Error
+from lastcall.settings import LOOPBACK, Settings, export
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+BACKLOG: Final = 2048
+SHUTDOWN_SECONDS: Final = 5
+"""How long requests under way may take to finish when the server stops."""
+WORKER_SECONDS: Final = 15
+"""How long a worker may be silent before it is replaced; a busy machine starts one slowly."""
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not bound
+_LOGS: Final[dict[str, object]] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"without_query": {"()": "lastcall.cli.worker.WithoutQuery"}},
+    "formatters": {
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "access": {
+            "()": "uvicorn.logging.AccessFormatter",
+            "fmt": '%(asctime)s %(client_addr)s "%(request_line)s" %(status_code)s',
+            "use_colors": False,
+        },
+    },
+    "handlers": {
+        "plain": {"class": "logging.StreamHandler", "formatter": "plain"},
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "access",
+            "filters": ["without_query"],
+        },
+    },
+    "root": {"handlers": ["plain"], "level": "WARNING"},
+    "loggers": {
+        "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+        "uvicorn.error": {"level": "WARNING"},
+    },
+}
+"""All of it goes to standard error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that listens already: clients wait for the first answer and are not refused."""
+
+    socket: socket.socket
+    host: str
+    """As it was asked for."""
+    address: tuple[str, int]
+    """Where this machine itself reaches it; the port is the one that the system chose for 0."""
+
+    @property
+    def port(self) -> int:
+        """The port."""
+        return self.address[1]
+
+    @property
+    def local(self) -> bool:
+        """Whether nobody but this machine reaches it."""
+        return self.host in LOOPBACK or self.host.startswith("127.")
+
+    @property
+    def url(self) -> str:
+        """Its address for people: loopback by name, since passkeys need one."""
+        if self.local or self.host in _ANY:
+            return f"http://localhost:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@contextlib.contextmanager
+def listen(host: str, port: int) -> Iterator[Listener]:
+    """Listen on an address. Raises Error with advice where that can't be done."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        opened = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Error(f"this machine has no address {host}; check --host") from error
+    with opened:
+        try:
+            if sys.platform != "win32":  # where it would let two programs share a port
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            opened.bind(address)
+            opened.listen(BACKLOG)
+        except OSError as error:
+            raise Error(_advice(error, host, port)) from error
+        ip, chosen = opened.getsockname()[:2]
+        yield Listener(opened, host, (_ANY.get(ip, ip), chosen))
+
+
+def _advice(error: OSError, host: str, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"port {port} is taken by another program; stop that one, or choose "
+                f"another port with --port (0 takes any that is free)"
+            )
+        case errno.EACCES:
+            return f"port {port} is reserved for the system; choose one above 1023 with --port"
+        case errno.EADDRNOTAVAIL:
+            return f"this machine has no address {host}; check --host"
+        case _:
+            return f"can't listen on {host} port {port}: {error.strerror}"
+
+
+def exit_on_signals() -> None:
+    """End in order, with status 0, where somebody stops what is not serving yet."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit)
+
+
+def _exit(_number: int, _frame: "FrameType | None") -> None:
+    sys.exit(0)
+
+
+def run(
+    settings: Settings,
+    listener: Listener,
+    ready: Callable[[], None],
+    *,
+    workers: int = 1,
+    access_log: bool = False,
+) -> None:
+    """Serve until a signal ends it; call `ready` when the first request has been answered.
+
+    Raises Error where the application can't start.
+    """
+    export(settings)
+    config = Config(
+        "lastcall.cli.worker:app",
+        factory=True,
+        http=LimitedProtocol,
+        ws="none",
+        lifespan="on",
+        workers=workers,
+        log_config=_LOGS,
+        access_log=access_log,
+        proxy_headers=False,  # LASTCALL_TRUSTED_PROXIES rules them
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_worker_healthcheck=WORKER_SECONDS,
+    )
+    over = threading.Event()
+    announcer = threading.Thread(target=_announce, args=(listener, ready, over), daemon=True)
+    announcer.start()
+    try:
+        started = _run_one(config, listener) if workers == 1 else _run_many(config, listener)
+    finally:
+        over.set()
+    announcer.join(timeout=5)
+    if not started:
+        raise Error("the server could not start; what stands above says why")
+
+
+def _run_one(config: Config, listener: Listener) -> bool:
+    server = Server(config)
+
+    def stop(_number: int, _frame: "FrameType | None") -> None:
+        server.should_exit = True
+
+    # While it serves, uvicorn has handlers of its own; it then raises the signal once more.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    try:
+        server.run([listener.socket])
+    except SystemExit as error:
+        return not error.code
+    return True
+
+
+def _run_many(config: Config, listener: Listener) -> bool:
+    workers = _Workers(config, [listener.socket])
+    workers.run()
+    return all(process.exitcode != STARTUP_FAILURE for process in workers.processes)
+
+
+class _Workers(Multiprocess):
+    """Worker processes, started deaf to Ctrl-C, which reaches them all: this process ends them."""
+
+    def init_processes(self) -> None:
+        if sys.platform == "win32":
+            super().init_processes()
+            return
+        resource_tracker.ensure_running()  # which unblocks the signal when it starts
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().init_processes()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _announce(listener: Listener, ready: Callable[[], None], over: threading.Event) -> None:
+    while not over.is_set():
+        connection = HTTPConnection(*listener.address, timeout=2)
+        try:
+            connection.request("GET", "/readyz", headers={"Host": f"localhost:{listener.port}"})
+            if connection.getresponse().status < 500:
+                break
+        except (OSError, HTTPException):
+            pass
+        finally:
+            connection.close()
+        over.wait(0.05)
+    if not over.is_set():
+        with contextlib.suppress(OSError):  # nobody reads it
+            ready()

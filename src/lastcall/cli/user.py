@@ -1,0 +1,218 @@
+"""`lastcall user`: people, and all of a person's sessions at once."""
+
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from lastcall.cli.common import (
+    LINKS,
+    OPERATOR,
+    Call,
+    account_option,
+    choose_account,
+    on_node,
+)
+from lastcall.cli.text import clip, count, safe, span, table
+from lastcall.errors import Conflict, FieldError, InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from lastcall.identity.model import Account, Role, User
+    from lastcall.node import Node
+    from lastcall.stores.base import Write
+
+DEFAULT_ACCOUNT = "Default"
+
+
+@click.group()
+def user() -> None:
+    """Users, and all of a user's sessions at once."""
+
+
+@user.command()
+@click.argument("email")
+@click.option("--owner", is_flag=True, help="may do everything")
+@click.option("--admin", is_flag=True, help="may see and end sessions of members and admins")
+@click.option("--name", help="the person's name")
+@click.option("--password-stdin", is_flag=True, help="take the password from standard input")
+@click.option("--invite", is_flag=True, help="print a link where the person chooses the password")
+@account_option
+@on_node(creates=True, settings=LINKS)
+async def add(  # noqa: PLR0917  click names them
+    call: Call,
+    node: "Node",
+    email: str,
+    owner: bool,
+    admin: bool,
+    name: str | None,
+    password_stdin: bool,
+    invite: bool,
+    account: str | None,
+) -> None:
+    """Add a user: a member, unless flagged.
+
+    The first user of an account is its owner, whatever the flags; where there is no account
+    yet, one is made. The password is asked for, unless it comes from elsewhere.
+    """
+    if owner and admin:
+        raise click.UsageError("--owner and --admin exclude each other")
+    if invite and password_stdin:
+        raise click.UsageError("--invite and --password-stdin exclude each other")
+    role: Role = "owner" if owner else "admin" if admin else "member"
+    await _require_new(node, email)
+    home, writes = await _home(node, account)
+    password = None if invite else _password(password_stdin)
+    made = await node.identity.add_user(
+        home.id, email, name=name, role=role, password=password, writes=writes
+    )
+    data: dict[str, object] = {"id": made.id, "email": made.email}
+    text = str(made.id)
+    said = f"Added {safe(made.email or '')} to the account {safe(home.name)}, role {made.role}."
+    if invite:
+        secret, lifetime = await node.identity.invite(made)
+        text = f"{node.settings.public_url}/invitation?token={secret}"
+        data["invitation"] = {"url": text, "expires_in": int(lifetime.total_seconds())}
+        said += f"\nThe link to choose the password with works once, within {span(lifetime)}:"
+    call.say(said)
+    call.answer(data, text)
+
+
+@user.command("list")
+@account_option
+@on_node()
+async def list_(call: Call, node: "Node", account: str | None) -> None:
+    """List an account's users."""
+    from lastcall.http import wire
+
+    home = await choose_account(node, account)
+    users = await node.store.list_users(home.id)
+    counts = [await node.sessions.count(person.id) for person in users]
+    seen = [await _last_seen(node, person) for person in users]
+    data = [
+        wire.user(person, active, last)
+        for person, active, last in zip(users, counts, seen, strict=True)
+    ]
+    if not users and not call.json:
+        call.say(f"{safe(home.name)} has no users yet. Add its owner: lastcall user add EMAIL")
+        return
+    rows = [
+        (
+            clip(person.email or person.external_id or "", 30),
+            clip(person.name or "", 18),
+            person.role,
+            person.status,
+            str(active),
+        )
+        for person, active in zip(users, counts, strict=True)
+    ]
+    heads = ("E-MAIL", "NAME", "ROLE", "STATUS", "SESSIONS")
+    call.answer({"users": data}, table(heads, rows))
+
+
+@user.command()
+@click.argument("email")
+@on_node()
+async def logout(call: Call, node: "Node", email: str) -> None:
+    """End all of a user's sessions, at once."""
+    from lastcall.http import wire
+
+    person = await node.identity.find_by_email(email)
+    ended = await node.sessions.terminate_all(
+        person.id, person.account_id, "terminated_by_admin", OPERATOR
+    )
+    call.answer(wire.termination(ended), f"Ended {count(ended.ended, 'session')}.")
+
+
+@user.command()
+@click.argument("email")
+@on_node()
+async def suspend(call: Call, node: "Node", email: str) -> None:
+    """End all of a user's sessions and let them begin none until resumed."""
+    from lastcall.http import wire
+
+    person = await node.identity.find_by_email(email)
+    if person.status == "suspended":
+        raise Conflict(f"{person.email} is suspended already")
+    ended = await node.identity.suspend(person, OPERATOR)
+    call.answer(
+        {
+            "id": person.id,
+            "email": person.email,
+            "status": "suspended",
+            "termination": wire.termination(ended),
+        },
+        f"Suspended {safe(email)}, ended {count(ended.ended, 'session')}.",
+    )
+    users = await node.store.list_users(person.account_id)
+    if not any(one.role == "owner" and one.status == "active" for one in users):
+        call.say(f"Their account has no active owner now; undo: lastcall user resume {safe(email)}")
+
+
+@user.command()
+@click.argument("email")
+@on_node()
+async def resume(call: Call, node: "Node", email: str) -> None:
+    """Let a suspended user sign in again. Their old sessions stay ended."""
+    person = await node.identity.find_by_email(email)
+    await node.identity.resume(person)
+    call.answer(
+        {"id": person.id, "email": person.email, "status": "active"},
+        f"{safe(email)} may sign in again.",
+    )
+
+
+async def _require_new(node: "Node", email: str) -> None:
+    """Refuse a wrong or taken address before anybody has typed a password."""
+    from lastcall.identity.emails import parse_email
+
+    parse_email(email)
+    try:
+        taken = await node.identity.find_by_email(email)
+    except NotFound:
+        return
+    raise Conflict(f"there is a user {taken.email} already")
+
+
+async def _home(node: "Node", name: str | None) -> "tuple[Account, tuple[Write, ...]]":
+    """Choose the user's account; where there is none, one is made together with its owner."""
+    from lastcall.identity.model import Account
+    from lastcall.identity.service import check_name
+    from lastcall.ids import new_account_id
+    from lastcall.stores.base import AddAccount
+
+    if await node.store.list_accounts():
+        return await choose_account(node, name), ()
+    now = node.clock.now()
+    first = Account(
+        new_account_id(now, node.entropy), check_name(name or DEFAULT_ACCOUNT, "account"), now
+    )
+    return first, (AddAccount(first, first=True),)
+
+
+async def _last_seen(node: "Node", person: "User") -> datetime | None:
+    active = await node.sessions.list(person.id, "active", limit=1)
+    ended = await node.sessions.list(person.id, "ended", limit=1)
+    return max(
+        (session.last_active_at for session in (*active.sessions, *ended.sessions)), default=None
+    )
+
+
+def _password(from_stdin: bool) -> str:
+    """Read a new password: the whole of standard input without its line's end, or typed twice."""
+    if from_stdin:
+        line = sys.stdin.buffer.read(8192).removesuffix(b"\n").removesuffix(b"\r")
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            reason = "the password is not valid text"
+            raise InvalidRequest(FieldError("password", "not_text", reason)) from error
+        if "\n" in text:
+            reason = "give the password alone, in one line"
+            raise InvalidRequest(FieldError("password", "not_text", reason))
+        return text
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            "there is no terminal to ask for the password on; use --password-stdin or --invite"
+        )
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,0 +1,108 @@
+"""What a serving process runs: the application, behind limits that its HTTP parser lacks.
+
+Named by its path where a worker process is started, so everything here can be imported.
+"""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+HEAD_LIMIT: Final = 64 * 1024
+"""Bytes of a request's line and headers, give or take one read."""
+HEAD_SECONDS: Final = 10.0
+"""How long a connection may take to send a request's line and headers."""
+
+
+def app() -> "ASGIApp":
+    """Make the application, in the process that serves it."""
+    from lastcall.server import app_from_environment
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return app_from_environment()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """End where the supervisor was killed: nobody would stop this process, or free its port."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """HTTP/1.1, with bounds on the size of a request's head and on the time that it takes."""
+
+    _head = 0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a request."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Expect nothing any more."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, unless the head is too long already."""
+        if self._head > HEAD_LIMIT:
+            self._refuse(b"431 Request Header Fields Too Large")
+            return
+        if self._timer is not None:
+            self._head += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Start on a head; the first one of a connection is timed from its opening."""
+        super().on_message_begin()
+        if self._timer is None:
+            self._expect_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; one that follows the body speaks for nothing that was checked before."""
+        if self._timer is not None:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Finish a head."""
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        self._head = 0
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._refuse, b"408 Request Timeout")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: bytes) -> None:
+        self._stop_timer()
+        if not self.transport.is_closing():
+            self.transport.write(
+                b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.close()
+
+
+class WithoutQuery(logging.Filter):
+    """Keeps queries out of the access log: links that work once carry their secret there."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Cut the query off the path."""
+        if isinstance(record.args, tuple) and len(record.args) == 5:
+            client, method, path, version, status = record.args
+            record.args = (client, method, str(path).partition("?")[0], version, status)
+        return True
