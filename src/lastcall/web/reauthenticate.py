@@ -1,0 +1,74 @@
+"""The page that asks who it is again, before what needs a fresh proof."""
+
+from typing import Any
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from lastcall.errors import InvalidCredentials, InvalidRequest
+from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
+from lastcall.http.guard import SESSION
+from lastcall.sessions.service import Caller
+from lastcall.web.frame import me
+from lastcall.web.person import PERSON, going_on
+from lastcall.web.rendering import HOME, redirect, render
+from lastcall.web.sign_in import Back, way_back
+from lastcall.web.times import span
+from lastcall.web.translation import gettext as _
+
+
+class Proof(Struct):
+    """The password once more, and where to go then."""
+
+    password: str = ""
+    next: str = ""
+
+
+async def show(call: Call[Caller, None, Back]) -> Response:
+    """Ask for the password."""
+    return _ask(call, call.query.next)
+
+
+async def prove(call: Call[Caller, Proof, None]) -> Response:
+    """Take the proof and go on with new tokens."""
+    try:
+        tokens = await call.node.identity.reauthenticate(call.caller, call.body.password)
+    except (InvalidCredentials, InvalidRequest):
+        return _ask(call, call.body.next, 401, _("The password is wrong."))
+    response = redirect(way_back(call, call.body.next))
+    call.cookies.set_tokens(response, tokens)
+    return response
+
+
+def _ask(call: Call[Caller, Any, Any], back: str, status: int = 200, error: str = "") -> Response:
+    return render(
+        call.request,
+        "reauthenticate.html",
+        status,
+        me=me(call.caller),
+        proof_age=span(call.node.sessions.policy.step_up),
+        next=way_back(call, back),
+        error=error,
+    )
+
+
+ENDPOINTS: list[AnyEndpoint] = [
+    Endpoint(
+        method="GET",
+        path="/reauthenticate",
+        caller=SESSION,
+        handler=show,
+        summary="Ask for a fresh proof",
+        query=Back,
+        page=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/reauthenticate",
+        caller=PERSON,
+        handler=going_on(prove, lambda _: HOME),
+        summary="Give a fresh proof",
+        body=Proof,
+        page=True,
+    ),
+]

@@ -1,0 +1,57 @@
+"""Templates into pages. Everything is escaped, and a name that a template misses is an error."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from lastcall.http.site import base_path, site_of
+from lastcall.web import static, times
+from lastcall.web.translation import gettext, ngettext
+
+HOME: Final = "/settings/sessions"
+"""Where somebody goes who is signed in and has nothing else in mind."""
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("lastcall.web"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+    )
+    environment.globals.update(_=gettext, ngettext=ngettext)
+    environment.filters.update(iso=times.iso, utc=times.utc)
+    return environment
+
+
+_TEMPLATES: Final = _environment()
+
+
+def render(
+    request: Request,
+    template: str,
+    status: int = 200,
+    frame: Mapping[str, object] | None = None,
+    **context: object,
+) -> Response:
+    """Answer a page; `frame` is what surrounds those of somebody signed in."""
+    base, now = base_path(request), site_of(request).node.sessions.now()
+    text = _TEMPLATES.get_template(template).render(
+        url=lambda path: base + path,
+        static=lambda name: base + static.address(name),
+        ago=lambda at: times.ago(at, now),
+        until=lambda at: times.until(at, now),
+        **(frame or {}),
+        **context,
+    )
+    return HTMLResponse(text, status)
+
+
+def redirect(url: str) -> Response:
+    """Send the browser on, with a GET whatever it came with. `url` is a path of this origin."""
+    return RedirectResponse(url, 303)

@@ -1,0 +1,108 @@
+"""Signing in and out."""
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from lastcall.errors import Conflict, InvalidCredentials, InvalidRequest
+from lastcall.http import browser
+from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
+from lastcall.http.guard import ANYONE, VISITOR, Visitor
+from lastcall.http.local import local_path
+from lastcall.sessions.model import Client
+from lastcall.web import words
+from lastcall.web.rendering import HOME, redirect, render
+from lastcall.web.translation import gettext as _
+
+
+class Back(Struct):
+    """Where the person came from."""
+
+    next: str = ""
+
+
+class Form(Struct):
+    """Who signs in, and where they go then. On a shared device the cookies end with the browser."""
+
+    email: str = ""
+    password: str = ""
+    next: str = ""
+    shared_device: bool = False
+
+
+def way_back(call: browser.AnyCall, text: str) -> str:
+    """Give where to go on: a path of this origin, whatever was asked for."""
+    return local_path(text, call.base + HOME)
+
+
+async def show(call: Call[Visitor, None, Back]) -> Response:
+    """Ask who it is; tell who was signed out why. Who is signed in is sent on."""
+    back = way_back(call, call.query.next)
+    if call.caller.caller is not None:
+        return redirect(back)
+    ended = call.caller.ended
+    return render(
+        call.request,
+        "sign_in.html",
+        ended=words.ended(ended, call.node.sessions.policy) if ended else None,
+        error="",
+        next=back,
+        email="",
+    )
+
+
+async def sign_in(call: Call[None, Form, None]) -> Response:
+    """Begin a session in this browser for who knows the password."""
+    form, back = call.body, way_back(call, call.body.next)
+    device = browser.device_of(call)
+    client = Client("browser", shared_device=form.shared_device)
+    try:
+        tokens = await call.node.identity.sign_in(
+            form.email, form.password, client, call.seen(device)
+        )
+    except (InvalidCredentials, InvalidRequest):
+        # One sentence for a wrong password, an unknown address, a suspended user (ASVS 6.3.8).
+        status, error = 401, _("The email or the password is wrong.")
+    except Conflict:
+        status, error = 409, _("Something changed while you were signing in. Sign in again.")
+    else:
+        return await browser.settle(call, redirect(back), tokens, device)
+    return render(
+        call.request, "sign_in.html", status, ended=None, error=error, next=back, email=form.email
+    )
+
+
+async def sign_out(call: browser.AnyCall) -> Response:
+    """End the browser's session, if it has one."""
+    await browser.end_session(call)
+    return browser.clear(call, redirect(call.base + "/sign-in"))
+
+
+ENDPOINTS: list[AnyEndpoint] = [
+    Endpoint(
+        method="GET",
+        path="/sign-in",
+        caller=VISITOR,
+        handler=show,
+        summary="Ask who it is",
+        query=Back,
+        page=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/sign-in",
+        caller=ANYONE,
+        handler=sign_in,
+        summary="Begin a browser's session",
+        body=Form,
+        page=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/sign-out",
+        caller=ANYONE,
+        handler=sign_out,
+        summary="End the browser's session",
+        page=True,
+        reads_body=False,
+    ),
+]

@@ -1,0 +1,65 @@
+"""The pages' own files, under addresses that change with their content."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+from starlette.responses import Response
+
+from lastcall.digests import digest, encode
+from lastcall.errors import NotFound
+from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
+from lastcall.http.guard import ANYONE
+
+_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+"""With the charset that Starlette adds to texts. What has another ending is not served."""
+_FOREVER: Final = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file, as it is served."""
+
+    address: str
+    content: bytes
+    media_type: str
+
+
+def _load() -> Mapping[str, File]:
+    files = {}
+    for file in resources.files("lastcall.web").joinpath("static").iterdir():
+        media_type = _TYPES.get(f".{file.name.rpartition('.')[2]}")
+        if file.is_file() and media_type:
+            content = file.read_bytes()
+            version = encode(digest(content))[:12]
+            files[file.name] = File(f"/static/{version}/{file.name}", content, media_type)
+    return files
+
+
+_FILES: Final = _load()
+_BY_ADDRESS: Final = {file.address: file for file in _FILES.values()}
+
+
+def address(name: str) -> str:
+    """Give the path of a file, below the one where the server stands."""
+    return _FILES[name].address
+
+
+async def serve(call: Call[None, None, None]) -> Response:
+    """Give a file; its address names its content, so that it may be kept for ever."""
+    file = _BY_ADDRESS.get(f"/static/{call.path('version')}/{call.path('name')}")
+    if file is None:
+        raise NotFound
+    return Response(file.content, 200, {"cache-control": _FOREVER}, file.media_type)
+
+
+ENDPOINTS: list[AnyEndpoint] = [
+    Endpoint(
+        method="GET",
+        path="/static/{version}/{name}",
+        caller=ANYONE,
+        handler=serve,
+        summary="A file of the pages",
+    ),
+]

@@ -1,0 +1,73 @@
+"""A real browser and a real server for every test of the pages."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import Engine, event
+
+from tests.conftest import ROOT
+from tests.pages.people import Person
+from tests.pages.serving import Running, serving
+from tools.find_browser import FLAGS, find
+
+Sit = Callable[..., Person]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The browser that `make setup` found. It ends with the file: while Playwright runs, nothing
+    else can have an event loop in this thread."""
+    known = ROOT / ".venv" / "chromium-path"
+    path = known.read_text() if known.exists() else find(os.environ)
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path or None, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Running]:
+    """A server with an account and its owner, Ada."""
+    with serving(tmp_path) as running:
+        running.add_owner()
+        yield running
+
+
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without"])
+def javascript(request: pytest.FixtureRequest) -> bool:
+    """Whether the browsers run JavaScript; the test is run both ways."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def sit(browser: Browser) -> Iterator[Sit]:
+    """Opens browsers. At the end none may have complained, and nothing may have left the site."""
+    people: list[Person] = []
+
+    def sit_down(site: Running, *args: object, **more: object) -> Person:
+        people.append(partial(Person.sit_down, browser, site)(*args, **more))  # type: ignore[arg-type]
+        return people[-1]
+
+    yield sit_down
+    for person in people:
+        person.page.context.close()
+        assert not person.complaints
+        assert not person.strangers
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """The reads that reach the database, as they do."""
+    seen: list[str] = []
+
+    def note(_db: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
+            seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", note)
