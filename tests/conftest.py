@@ -1,9 +1,14 @@
 """What every test may ask for."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from lastcall.node import Node
+from tests.support.fakes import FakeClock, FakeEntropy
+from tests.support.nodes import open_node
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,3 +26,23 @@ def shared_data() -> Path:
             "the shared test data (shared/data beside the repository) is not on this machine"
         )
     return folder
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still until it is moved."""
+    return FakeClock()
+
+
+@pytest.fixture
+def entropy() -> FakeEntropy:
+    """Randomness that is the same in every run."""
+    return FakeEntropy()
+
+
+@pytest.fixture
+async def node(tmp_path: Path, clock: FakeClock, entropy: FakeEntropy) -> AsyncIterator[Node]:
+    """A node on an empty database of its own."""
+    opened = await open_node(tmp_path, clock, entropy)
+    yield opened
+    await opened.close()
