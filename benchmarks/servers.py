@@ -1,0 +1,55 @@
+"""The two server processes: lastcall's own, and the floor's."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class NotStarted(Exception):
+    """A server process ended before it listened; it says why on standard error."""
+
+
+@contextmanager
+def lastcall(folder: Path) -> Iterator[int]:
+    """Run `lastcall serve` on a folder's database until the block ends; give its port."""
+    command = [sys.executable, "-m", "lastcall", "serve", "--port", "0", "--json"]
+    with _child(command, folder) as line:
+        yield urlsplit(json.loads(line)["url"]).port or 80
+
+
+@contextmanager
+def floor(database: Path) -> Iterator[int]:
+    """Run the floor on a database until the block ends; give its port."""
+    command = [sys.executable, "-m", "benchmarks.floor_server", str(database)]
+    with _child(command, ROOT) as line:
+        yield int(line)
+
+
+@contextmanager
+def _child(command: list[str], folder: Path) -> Iterator[str]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("LASTCALL_")
+    }
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            if not line:
+                raise NotStarted(" ".join(command[1:4]))
+            yield line
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
