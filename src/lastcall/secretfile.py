@@ -66,6 +66,7 @@ def create(path: Path, entropy: Entropy) -> Secrets:
                 os.link(draft, path)
         finally:
             draft.unlink()
+        _sync_folder(path.parent)
     except OSError as error:
         raise SecretFileError(
             f"can't write the secret file {path}: {error.strerror}; "
@@ -96,6 +97,16 @@ def read(path: Path) -> Secrets:
     if not text.startswith(_PREFIX) or len(root) != _SIZE:
         raise SecretFileError(f"{path} is not a lastcall secret file; put the right one back")
     return Secrets.derive(root)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the folder's entries survive a loss of power: a database must not outlive its key."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def mac(key: bytes, message: bytes) -> bytes:

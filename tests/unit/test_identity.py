@@ -648,7 +648,7 @@ async def test_an_application_s_address_never_links_to_an_existing_user(
 ) -> None:
     tokens = await start(node, key, "42", EMAIL)
     assert tokens.user.id != ada.user.id
-    assert (await calls(node, tokens)).role == "member"
+    assert (await calls(node, tokens)).role == tokens.user.role == "member"
     assert (await node.identity.find_by_email(EMAIL)).id == ada.user.id
     with pytest.raises(InvalidCredentials):
         await sign_in(node, EMAIL, "")

@@ -97,7 +97,11 @@ class Passwords:
         if self._waiting >= QUEUE:
             raise Unavailable("many people are signing in; try again in a moment", retry_after=2)
         self._waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except RuntimeError as error:
+            self._waiting -= 1
+            raise Unavailable("the server is going down") from error
         future.add_done_callback(self._done)
         return await asyncio.shield(future)
 

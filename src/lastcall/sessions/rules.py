@@ -124,6 +124,8 @@ def refresh(session: Session, shown: Shown, policy: Policy, now: datetime) -> Ro
     if shown.generation == lineage.generation - 1:
         if not same(shown.secret_hash, lineage.previous_hash or b""):
             raise InvalidToken
+        # A clock that went back lengthens the grace, within its hundred repeats: the other way,
+        # it would make thefts of retries.
         if now - lineage.rotated_at <= policy.refresh_grace:
             if lineage.sealed_successor is None:
                 raise InvalidToken

@@ -376,7 +376,8 @@ def _(write: base.MarkStale, transaction: Transaction) -> None:
 @apply.register
 def _(write: base.EndSession, transaction: Transaction) -> None:
     known = select(sessions.c.id).where(sessions.c.id == write.session_id)
-    if transaction.db.execute(known).first() is not None:
+    is_known = transaction.db.execute(known).first() is not None
+    if is_known:
         transaction.require_alive(write.session_id)
     event = transaction.append(
         "session_ended",
@@ -386,7 +387,7 @@ def _(write: base.EndSession, transaction: Transaction) -> None:
         session_id=write.session_id,
         reason=write.reason,
         actor=write.by,
-        ended=0 if write.reason.startswith("expired_") else 1,
+        ended=int(is_known and not write.reason.startswith("expired_")),
     )
     transaction.db.execute(
         update(sessions)

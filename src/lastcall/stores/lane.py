@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from lastcall.errors import Unavailable
 
@@ -56,6 +56,7 @@ class Lane:
         self._queue: deque[_Work[object]] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._broken = False
         self._thread = threading.Thread(target=self._run, name=f"lastcall-{name}", daemon=True)
         self._thread.start()
 
@@ -84,7 +85,11 @@ class Lane:
     def _run(self) -> None:
         connection = self._connection
         while batch := self._take():
-            self._do(connection, batch)
+            if not self._broken:
+                self._do(connection, batch)
+            else:
+                for work in batch:
+                    work.error = Unavailable("the database failed; restart this server", 10)
             for loop in {work.loop for work in batch}:
                 own = [work for work in batch if work.loop is loop]
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
@@ -99,17 +104,23 @@ class Lane:
 
     def _do(self, connection: Connection, batch: list[_Work[object]]) -> None:
         db: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        committing = False
         try:
             db.execute(self._begin)
             for work in batch:
                 self._do_one(connection, db, work)
+            committing = True
             db.execute("COMMIT")
         except (sqlite3.Error, DBAPIError) as error:
             # Nothing of the batch is kept, so nobody is told otherwise.
-            if db.in_transaction:
-                db.execute("ROLLBACK")
             for work in batch:
-                work.error = unavailable(error)
+                work.error = unavailable(error, unknown=committing)
+            try:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+            except sqlite3.Error:
+                # What this connection would do next can't be told: it does nothing any more.
+                self._broken = True
 
     def _do_one(self, connection: Connection, db: sqlite3.Connection, work: _Work[object]) -> None:
         db.execute("SAVEPOINT work")
@@ -125,13 +136,16 @@ class Lane:
 
 def _is_failure(error: Exception) -> bool:
     """Tell a failure of the database from an error of the work alone."""
-    if isinstance(error, IntegrityError | sqlite3.IntegrityError):
-        return False
-    return isinstance(error, DBAPIError | sqlite3.Error)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    alone = sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError
+    return isinstance(cause, sqlite3.Error) and not isinstance(
+        cause, alone | sqlite3.InterfaceError | sqlite3.NotSupportedError
+    )
 
 
-def unavailable(error: BaseException) -> Unavailable:
-    """Say what a database's failure means for the caller."""
+def unavailable(error: BaseException, *, unknown: bool = False) -> Unavailable:
+    """Say what a database's failure means for the caller. `unknown`: it happened in the commit
+    itself, whose outcome after an input or output error only a restart will show."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     name = getattr(cause, "sqlite_errorname", "") or ""
     text = {
@@ -142,6 +156,8 @@ def unavailable(error: BaseException) -> Unavailable:
         "SQLITE_CORRUPT": "the database file is damaged: restore a backup",
         "SQLITE_NOTADB": "the file is not a database",
     }.get(name.split("_")[0] + "_" + name.split("_")[1] if "_" in name else name)
+    if unknown and name.startswith("SQLITE_IOERR"):
+        text = "the disk failed while this was written; whether it was done is unknown"
     problem = Unavailable(text or f"the database failed: {name or type(cause).__name__}")
     problem.__cause__ = error
     return problem

@@ -17,7 +17,14 @@ from sqlalchemy.exc import DBAPIError
 from lastcall import secretfile
 from lastcall.clock import Entropy
 from lastcall.digests import encode, same
-from lastcall.errors import SchemaNewer, SchemaOlder, SecretFileError, SettingsError, StoreError
+from lastcall.errors import (
+    SchemaNewer,
+    SchemaOlder,
+    SecretFileError,
+    SettingsError,
+    StoreError,
+    Unavailable,
+)
 from lastcall.events import SYSTEM, Event, Position, Timeline
 from lastcall.secretfile import Secrets
 from lastcall.stores import rows, sqlite
@@ -107,6 +114,11 @@ def sqlite_path(database_url: str) -> Path:
 @contextmanager
 def _exclusive(path: Path) -> Iterator[Connection]:
     """Hold the database's write lock, so that of several processes that start one does the work."""
+    try:
+        # Readable by its owner alone, and so what SQLite puts beside it: it holds addresses.
+        path.touch(0o600)
+    except OSError as error:
+        raise Unavailable(f"can't open the database {path}: {error.strerror}") from error
     try:
         with sqlite.engine(path).connect() as db:
             db.exec_driver_sql("BEGIN IMMEDIATE")
