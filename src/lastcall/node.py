@@ -7,8 +7,10 @@ from lastcall.clock import Clock, Entropy, SystemClock, system_entropy
 from lastcall.device.agent import recognise
 from lastcall.device.place import Locator, PlaceDataError
 from lastcall.errors import SettingsError
+from lastcall.identity.links import Links
 from lastcall.identity.passwords import Passwords
 from lastcall.identity.service import Identity
+from lastcall.identity.services import Services
 from lastcall.secretfile import Secrets
 from lastcall.sessions.service import Sessions
 from lastcall.settings import Settings
@@ -27,6 +29,8 @@ class Node:
     signing: Signing
     sessions: Sessions
     identity: Identity
+    links: Links
+    services: Services
     passwords: Passwords
     locator: Locator
     clock: Clock
@@ -78,16 +82,18 @@ class Node:
         passwords = passwords or Passwords()
         identity = Identity(store, sessions, passwords, clock, entropy)
         return cls(
-            settings,
-            store,
-            secrets,
-            signing,
-            sessions,
-            identity,
-            passwords,
-            locator,
-            clock,
-            entropy,
+            settings=settings,
+            store=store,
+            secrets=secrets,
+            signing=signing,
+            sessions=sessions,
+            identity=identity,
+            links=Links(store, sessions, identity, passwords, clock, entropy),
+            services=Services(store, sessions, clock, entropy),
+            passwords=passwords,
+            locator=locator,
+            clock=clock,
+            entropy=entropy,
         )
 
     async def close(self) -> None:

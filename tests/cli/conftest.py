@@ -1,7 +1,8 @@
-"""The command line in this process, for what prints and ends; real processes are in test_serving."""
+"""The command line in this process; what serves runs in real ones, see `test_serving`."""
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from lastcall.cli.root import root
+from tests.support import servers
 
-PASSWORD = "a sentence that nobody guesses\n"
+PASSWORD = servers.PASSWORD + "\n"
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,21 @@ class Done:
     err: str
 
     @property
-    def data(self) -> Any:
+    def data(self) -> Any:  # noqa: ANN401  a test says what it expects
         """The one JSON object on standard output."""
         assert self.out.count("\n") == 1
         return json.loads(self.out)
 
 
 Lastcall = Callable[..., Done]
+
+
+def run(*arguments: str, stdin: str = "", **environ: str) -> Done:
+    """Run a command in the working directory."""
+    done = CliRunner().invoke(
+        root, arguments, input=stdin, env=environ, prog_name="lastcall", catch_exceptions=False
+    )
+    return Done(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -40,23 +50,20 @@ def lastcall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lastcall:
     for name in os.environ:
         if name.startswith("LASTCALL_") and not name.startswith("LASTCALL_TEST_"):
             monkeypatch.delenv(name)
-
-    def run(*arguments: str, stdin: str = "", **environ: str) -> Done:
-        done = CliRunner().invoke(
-            root, arguments, input=stdin, env=environ, prog_name="lastcall", catch_exceptions=False
-        )
-        return Done(done.exit_code, done.stdout, done.stderr)
-
     return run
 
 
+@pytest.fixture(scope="session")
+def acme_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the account Acme and its owner, Ada, to copy."""
+    folder = tmp_path_factory.mktemp("acme")
+    command = ("user", "add", servers.EMAIL, "--name", "Ada", "--account", "Acme")
+    servers.run(folder, *command, "--password-stdin", stdin=PASSWORD)
+    return folder
+
+
 @pytest.fixture
-def acme(lastcall: Lastcall) -> Lastcall:
+def acme(lastcall: Lastcall, acme_folder: Path, tmp_path: Path) -> Lastcall:
     """The same, with the account Acme and its owner, Ada."""
-    done = lastcall(
-        *("user", "add", "ada@example.com", "--account", "Acme", "--name", "Ada"),
-        "--password-stdin",
-        stdin=PASSWORD,
-    )
-    assert done.status == 0, done.err
+    shutil.copytree(acme_folder, tmp_path, dirs_exist_ok=True)
     return lastcall

@@ -12,6 +12,8 @@ from alembic.config import Config
 from tests.cli.conftest import Lastcall
 from tests.conftest import ROOT
 
+MIGRATIONS = ROOT / "src/lastcall/stores/migrations"
+
 
 def alter(statement: str) -> None:
     """Change the database in the working directory."""
@@ -166,10 +168,11 @@ def test_an_older_database_is_refused_until_it_is_migrated(
 ) -> None:
     """Seen from a lastcall with one migration more."""
     later = tmp_path / "migrations"
-    shutil.copytree(ROOT / "src/lastcall/stores/migrations", later)
+    today = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("0*.py"))
+    shutil.copytree(MIGRATIONS, later)
     (later / "versions/9999_later.py").write_text(
         "from alembic import op\n"
-        f"revision, down_revision = '9999', {newest(later)!r}\n"
+        f"revision, down_revision = '9999', {today!r}\n"
         "def upgrade():\n    op.execute('CREATE TABLE later (id INTEGER)')\n"
     )
 
@@ -184,18 +187,10 @@ def test_an_older_database_is_refused_until_it_is_migrated(
     refused = acme("user", "list")
     assert (refused.status, refused.out) == (1, "")
     assert "run: lastcall migrate" in refused.err
-    assert acme("migrate", "--json").data == {"before": newest_before(later), "after": "9999"}
+    assert acme("migrate", "--json").data == {"before": today, "after": "9999"}
     assert acme("user", "list").status == 0
     again = acme("migrate")
     assert (again.status, again.out) == (0, "The database is up to date (schema 9999).\n")
-
-
-def newest(migrations: Path) -> str:
-    """The revision of the last migration."""
-    return max(file.name[:4] for file in (migrations / "versions").glob("0*.py"))
-
-
-newest_before = newest
 
 
 def test_a_file_that_is_no_database_is_refused(lastcall: Lastcall) -> None:

@@ -110,7 +110,7 @@ class Served:
 
     async def key(self, *scopes: Scope, account: Account | None = None) -> str:
         """Make a service key and give its text."""
-        _, text = await self.node.identity.create_key((account or self.account).id, "shop", scopes)
+        _, text = await self.node.services.create((account or self.account).id, "shop", scopes)
         return text
 
     async def as_service(self, *scopes: Scope, account: Account | None = None) -> httpx.AsyncClient:

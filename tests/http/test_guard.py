@@ -205,7 +205,7 @@ async def test_a_service_key_without_the_scope_is_forbidden(served: Served) -> N
 async def test_a_revoked_service_key_is_invalid(served: Served) -> None:
     service = await served.as_service("sessions")
     (key,) = await served.node.store.list_service_keys(served.account.id)
-    await served.node.identity.revoke_key(served.account.id, key.id)
+    await served.node.services.revoke(served.account.id, key.id)
     problem(await service.delete("/api/v1/sessions/s_1"), 401, "token_invalid")
 
 

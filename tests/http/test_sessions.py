@@ -361,7 +361,7 @@ async def test_what_an_admin_or_a_service_ended_is_not_its_users_to_follow(serve
     bob = await served.add_user("bob@example.com")
     native = await served.native("bob@example.com")
     by = Actor("admin", served.ada.id, "Ada")
-    done = await served.node.sessions.terminate_all(
+    done = await served.node.sessions.endings.terminate_all(
         bob.id, bob.account_id, "terminated_by_admin", by
     )
     problem(await native.get(f"/api/v1/terminations/{done.id}"), 401, "session_ended")

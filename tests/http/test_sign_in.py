@@ -128,7 +128,8 @@ async def test_a_made_up_device_cookie_is_replaced(served: Served, made_up: str)
         json={**ADA, "client": "browser"},
         headers={"Cookie": f"lastcall-device={made_up}"},
     )
-    assert set_cookies(response)["lastcall-device"][0] != made_up
+    # The id comes first in it, then the proof that it was given here.
+    assert set_cookies(response)["lastcall-device"][0][:20] != made_up[:20]
 
 
 async def test_signing_in_again_ends_the_session_that_the_browser_held(served: Served) -> None:
@@ -148,7 +149,7 @@ async def test_a_session_that_cannot_be_replaced_now_stops_no_sign_in(
     async def fail(_text: str) -> None:
         raise Unavailable("the disk is full")
 
-    monkeypatch.setattr(served.node.sessions, "sign_out_refresh", fail)
+    monkeypatch.setattr(served.node.sessions.endings, "sign_out_refresh", fail)
     response = await browser.post(SIGN_IN, json={**ADA, "client": "browser"})
     assert response.status_code == 200
     assert "goes on: unavailable" in caplog.text

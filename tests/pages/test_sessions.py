@@ -273,7 +273,7 @@ def test_a_termination_that_is_not_ones_own_is_not_told(site: Running, sit: Sit)
         await node.identity.add_user(owner.account_id, email, password=PASSWORD)
         tokens = await node.identity.sign_in(email, PASSWORD, Client("native"), seen)
         session, by = tokens.session, Actor("self")
-        ended = await node.sessions.terminate(session.id, "signed_out", by, lambda _: True)
+        ended = await node.sessions.endings.terminate(session.id, "signed_out", by, lambda _: True)
         return ended.id
 
     bobs = site.run(end_bobs())

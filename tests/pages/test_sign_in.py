@@ -135,7 +135,9 @@ def test_an_admin_a_suspension_and_idleness_are_told_apart(site: Running, sit: S
 
     async def end_all() -> None:
         user = await node.identity.find_by_email(EMAIL)
-        await node.sessions.terminate_all(user.id, user.account_id, "terminated_by_admin", admin)
+        await node.sessions.endings.terminate_all(
+            user.id, user.account_id, "terminated_by_admin", admin
+        )
 
     async def suspend() -> None:
         await node.identity.suspend(await node.identity.find_by_email(EMAIL), admin)

@@ -28,7 +28,7 @@ def is_dead(person: Person, link: str) -> None:
 def test_the_set_up_link_makes_the_owner_and_then_is_dead(
     empty: Running, sit: Sit, javascript: bool
 ) -> None:
-    offered = empty.run(empty.node.identity.offer_setup())
+    offered = empty.run(empty.node.links.offer_setup())
     assert offered is not None
     link = f"/setup?token={offered[0]}"
     ada, late = (sit(empty, java_script_enabled=javascript) for _ in range(2))
@@ -61,7 +61,7 @@ def test_the_set_up_link_makes_the_owner_and_then_is_dead(
 
 
 def test_empty_fields_are_named_where_they_are(empty: Running, sit: Sit) -> None:
-    offered = empty.run(empty.node.identity.offer_setup())
+    offered = empty.run(empty.node.links.offer_setup())
     assert offered is not None
     ada = sit(empty)
     ada.goes_to(f"/setup?token={offered[0]}")
@@ -80,7 +80,7 @@ def test_an_invitation_lets_somebody_choose_a_password_once(
     async def invite() -> str:
         owner = await identity.find_by_email(EMAIL)
         user = await identity.add_user(owner.account_id, "grace@example.com", name="Grace Hopper")
-        return (await identity.invite(user))[0]
+        return (await site.node.links.invite(user))[0]
 
     link = f"/invitation?token={site.run(invite())}"
     grace = sit(site, java_script_enabled=javascript)

@@ -35,10 +35,10 @@ def _welcome(
         identity = site.node.identity
         owner = await identity.find_by_email(email)
         user = await identity.add_user(owner.account_id, "new@example.com", name="Nora New")
-        return (await identity.invite(user))[0]
+        return (await site.node.links.invite(user))[0]
 
     person = sit(empty)
-    offered = empty.run(empty.node.identity.offer_setup())
+    offered = empty.run(empty.node.links.offer_setup())
     person.goes_to(f"/setup?token={offered[0] if offered else ''}")
     yield "setup", person
     person.page.locator("form").evaluate("form => form.noValidate = true")
@@ -114,7 +114,9 @@ def _way_out(person: Person, email: str) -> Iterator[Stop]:
     async def end() -> None:
         user = await site.node.identity.find_by_email(email)
         by = Actor("user", user.id, "Safari on iOS")
-        await site.node.sessions.terminate_all(user.id, user.account_id, "terminated_by_user", by)
+        await site.node.sessions.endings.terminate_all(
+            user.id, user.account_id, "terminated_by_user", by
+        )
 
     site.run(end())
     person.goes_to(SESSIONS)

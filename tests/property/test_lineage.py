@@ -184,7 +184,7 @@ class Lineage(RuleBasedStateMachine):
     @rule(line=lines)
     def terminate(self, line: Line) -> None:
         done = self.run(
-            self.node.sessions.terminate(
+            self.node.sessions.endings.terminate(
                 line.id, "terminated_by_user", Actor("self"), lambda _: True
             )
         )
@@ -200,7 +200,7 @@ class Lineage(RuleBasedStateMachine):
         if line.ended or self.ran_out(line):
             return
         self.run(
-            self.node.sessions.terminate_all(
+            self.node.sessions.endings.terminate_all(
                 user.id, user.account_id, "terminated_by_user", Actor("self"), line.id
             )
         )

@@ -17,8 +17,8 @@ from lastcall.digests import decode, encode
 from lastcall.errors import InvalidRequest, InvalidToken, NotFound, SettingsError
 from lastcall.events import Position, Timeline
 from lastcall.identity.emails import email_key, parse_email
+from lastcall.identity.names import check_name
 from lastcall.identity.passwords import check_new_password
-from lastcall.identity.service import check_name
 from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.keys import Keyring, new_key
 from lastcall.node import Node
@@ -201,7 +201,7 @@ def test_a_termination_s_id_is_found_or_is_not(
 ) -> None:
     loop, node = runner
     with pytest.raises(NotFound):
-        loop.run(node.sessions.termination(text, lambda _: True))
+        loop.run(node.sessions.endings.termination(text, lambda _: True))
 
 
 @settings(max_examples=60)
@@ -218,8 +218,8 @@ def test_no_text_opens_a_link(runner: tuple[asyncio.Runner, Node], text: str) ->
 
     async def tries() -> Any:  # noqa: ANN401
         with pytest.raises(NotFound):
-            await node.identity.welcome(text)
+            await node.links.welcome(text)
         with pytest.raises(NotFound):
-            await node.identity.require_setup(text)
+            await node.links.require_setup(text)
 
     loop.run(tries())

@@ -41,9 +41,9 @@ async def open_node(
 
 async def set_up(node: Node) -> Tokens:
     """Make the first account and its owner, Ada, signed in by a browser."""
-    offered = await node.identity.offer_setup()
+    offered = await node.links.offer_setup()
     assert offered is not None
-    return await node.identity.set_up(offered[0], "Acme", "Ada", EMAIL, PASSWORD, BROWSER, SEEN)
+    return await node.links.set_up(offered[0], "Acme", "Ada", EMAIL, PASSWORD, BROWSER, SEEN)
 
 
 async def sign_in(node: Node, email: str = EMAIL, password: str = PASSWORD) -> Tokens:

@@ -21,8 +21,8 @@ from lastcall.errors import (
 )
 from lastcall.events import Actor
 from lastcall.identity.model import Role, ServiceKey
+from lastcall.identity.names import NAME_LENGTH, check_name
 from lastcall.identity.passwords import CHEAP, Passwords
-from lastcall.identity.service import NAME_LENGTH, check_name
 from lastcall.ids import UserId
 from lastcall.node import Node
 from lastcall.sessions.minting import Tokens
@@ -114,15 +114,15 @@ async def test_the_first_start_offers_a_link_that_makes_the_owner(node: Node) ->
     caller = await calls(node, tokens)
     assert (caller.role, caller.user.email) == ("owner", EMAIL)
     assert [one.name for one in await node.store.list_accounts()] == ["Acme"]
-    assert await node.identity.offer_setup() is None
+    assert await node.links.offer_setup() is None
 
 
 async def test_a_set_up_link_works_once(node: Node) -> None:
-    offered = await node.identity.offer_setup()
+    offered = await node.links.offer_setup()
     assert offered is not None
 
     def use(number: int) -> Awaitable[Tokens]:
-        return node.identity.set_up(
+        return node.links.set_up(
             offered[0], f"Acme {number}", None, f"a{number}@example.com", PASSWORD, BROWSER, SEEN
         )
 
@@ -135,44 +135,44 @@ async def test_a_set_up_link_works_once(node: Node) -> None:
 
 
 async def test_a_newer_set_up_link_stops_the_older(node: Node) -> None:
-    older = await node.identity.offer_setup()
-    newer = await node.identity.offer_setup()
+    older = await node.links.offer_setup()
+    newer = await node.links.offer_setup()
     assert older is not None
     assert newer is not None
     with pytest.raises(NotFound):
-        await node.identity.require_setup(older[0])
-    await node.identity.require_setup(newer[0])
+        await node.links.require_setup(older[0])
+    await node.links.require_setup(newer[0])
 
 
 async def test_a_set_up_link_runs_out(node: Node, clock: FakeClock) -> None:
-    offered = await node.identity.offer_setup()
+    offered = await node.links.offer_setup()
     assert offered is not None
     clock.advance(seconds=offered[1].total_seconds() - 1)
-    await node.identity.require_setup(offered[0])
+    await node.links.require_setup(offered[0])
     clock.advance(seconds=1)
     with pytest.raises(NotFound):
-        await node.identity.require_setup(offered[0])
+        await node.links.require_setup(offered[0])
 
 
 async def test_looking_at_a_set_up_link_does_not_use_it_up(node: Node) -> None:
-    offered = await node.identity.offer_setup()
+    offered = await node.links.offer_setup()
     assert offered is not None
     for _ in range(3):
-        await node.identity.require_setup(offered[0])
+        await node.links.require_setup(offered[0])
 
 
 async def test_a_set_up_link_makes_no_second_organisation(
     node: Node, slow: Node, paused: PausedPasswords
 ) -> None:
     """The command line has made the first while the password was hashed."""
-    offered = await slow.identity.offer_setup()
+    offered = await slow.links.offer_setup()
     assert offered is not None
 
     async def command_line() -> None:
         account = await node.identity.add_account("Made first")
         await node.identity.add_user(account.id, "first@example.com", password=PASSWORD)
 
-    work = slow.identity.set_up(offered[0], "Acme", None, EMAIL, PASSWORD, BROWSER, SEEN)
+    work = slow.links.set_up(offered[0], "Acme", None, EMAIL, PASSWORD, BROWSER, SEEN)
     assert isinstance(await during(paused, work, command_line), NotFound)
     assert len(await node.store.list_accounts()) == 1
 
@@ -180,15 +180,15 @@ async def test_a_set_up_link_makes_no_second_organisation(
 @pytest.mark.parametrize("secret", ["", "x", "\ud800", "a" * 10_000])
 async def test_a_made_up_link_is_not_found(node: Node, secret: str) -> None:
     with pytest.raises(NotFound):
-        await node.identity.require_setup(secret)
+        await node.links.require_setup(secret)
     with pytest.raises(NotFound):
-        await node.identity.welcome(secret)
+        await node.links.welcome(secret)
     with pytest.raises(NotFound):
-        await node.identity.accept(secret, PASSWORD, BROWSER, SEEN)
+        await node.links.accept(secret, PASSWORD, BROWSER, SEEN)
 
 
 async def test_a_set_up_that_is_refused_leaves_the_link_good(node: Node) -> None:
-    offered = await node.identity.offer_setup()
+    offered = await node.links.offer_setup()
     assert offered is not None
     for name, email, password in [
         (" ", EMAIL, PASSWORD),
@@ -197,9 +197,9 @@ async def test_a_set_up_that_is_refused_leaves_the_link_good(node: Node) -> None
         ("Acme", EMAIL, EMAIL),
     ]:
         with pytest.raises(InvalidRequest):
-            await node.identity.set_up(offered[0], name, None, email, password, BROWSER, SEEN)
+            await node.links.set_up(offered[0], name, None, email, password, BROWSER, SEEN)
     assert await node.store.list_accounts() == ()
-    await node.identity.set_up(offered[0], "Acme", None, EMAIL, PASSWORD, BROWSER, SEEN)
+    await node.links.set_up(offered[0], "Acme", None, EMAIL, PASSWORD, BROWSER, SEEN)
 
 
 # Signing in
@@ -292,7 +292,7 @@ async def test_a_sign_in_under_way_when_the_user_s_sessions_end_gains_nothing(
             case "changed":
                 await node.identity.change_password(caller, PASSWORD, NEW)
             case "logged out":
-                await node.sessions.terminate_all(
+                await node.sessions.endings.terminate_all(
                     user.id, user.account_id, "terminated_by_admin", ADMIN
                 )
             case _:
@@ -307,7 +307,9 @@ async def test_a_sign_in_under_way_when_the_user_s_sessions_end_gains_nothing(
 async def test_a_change_of_one_s_own_session_disturbs_no_other_sign_in(
     node: Node, slow: Node, paused: PausedPasswords, ada: Tokens
 ) -> None:
-    tokens = await during(paused, sign_in(slow), lambda: node.sessions.sign_out(ada.session.id))
+    tokens = await during(
+        paused, sign_in(slow), lambda: node.sessions.endings.sign_out(ada.session.id)
+    )
     assert isinstance(tokens, Tokens)
     await calls(node, tokens)
 
@@ -410,7 +412,7 @@ async def test_a_change_by_a_session_that_ended_meanwhile_changes_nothing(
     node: Node, slow: Node, paused: PausedPasswords, ada: Tokens
 ) -> None:
     work = slow.identity.change_password(await calls(slow, ada), PASSWORD, NEW)
-    got = await during(paused, work, lambda: node.sessions.sign_out(ada.session.id))
+    got = await during(paused, work, lambda: node.sessions.endings.sign_out(ada.session.id))
     assert isinstance(got, SessionEnded)
     await sign_in(node)
 
@@ -519,20 +521,20 @@ async def test_an_invitation_lets_the_person_choose_the_password(node: Node, ada
     bob = await node.identity.add_user(ada.user.account_id, "bob@example.com", name="Bob")
     with pytest.raises(InvalidCredentials):
         await sign_in(node, "bob@example.com", "")
-    secret, _ = await node.identity.invite(bob)
+    secret, _ = await node.links.invite(bob)
     for _ in range(2):
-        welcome = await node.identity.welcome(secret)
+        welcome = await node.links.welcome(secret)
         assert (welcome.user.id, welcome.account.name) == (bob.id, "Acme")
-    tokens = await node.identity.accept(secret, PASSWORD, BROWSER, SEEN)
+    tokens = await node.links.accept(secret, PASSWORD, BROWSER, SEEN)
     assert (await calls(node, tokens)).role == "member"
     await sign_in(node, "bob@example.com", PASSWORD)
 
 
 async def test_of_16_who_accept_one_invitation_at_once_one_gets_in(node: Node, ada: Tokens) -> None:
     bob = await node.identity.add_user(ada.user.account_id, "bob@example.com")
-    secret, _ = await node.identity.invite(bob)
+    secret, _ = await node.links.invite(bob)
     given = await asyncio.gather(
-        *(node.identity.accept(secret, f"{PASSWORD} {turn}", BROWSER, SEEN) for turn in range(16)),
+        *(node.links.accept(secret, f"{PASSWORD} {turn}", BROWSER, SEEN) for turn in range(16)),
         return_exceptions=True,
     )
     won = [turn for turn, one in enumerate(given) if isinstance(one, Tokens)]
@@ -546,45 +548,45 @@ async def test_an_invitation_is_stopped_by_a_newer_one_by_time_and_by_suspension
     node: Node, ada: Tokens, clock: FakeClock
 ) -> None:
     bob = await node.identity.add_user(ada.user.account_id, "bob@example.com")
-    older, _ = await node.identity.invite(bob)
-    newer, lifetime = await node.identity.invite(bob)
+    older, _ = await node.links.invite(bob)
+    newer, lifetime = await node.links.invite(bob)
     with pytest.raises(NotFound):
-        await node.identity.welcome(older)
+        await node.links.welcome(older)
     await node.identity.suspend(bob, ADMIN)
     with pytest.raises(NotFound):
-        await node.identity.accept(newer, PASSWORD, BROWSER, SEEN)
+        await node.links.accept(newer, PASSWORD, BROWSER, SEEN)
     await node.identity.resume(bob)
     clock.advance(seconds=lifetime.total_seconds())
     with pytest.raises(NotFound):
-        await node.identity.accept(newer, PASSWORD, BROWSER, SEEN)
+        await node.links.accept(newer, PASSWORD, BROWSER, SEEN)
 
 
 async def test_one_person_s_invitation_leaves_another_s_good(node: Node, ada: Tokens) -> None:
     bob = await node.identity.add_user(ada.user.account_id, "bob@example.com")
     eve = await node.identity.add_user(ada.user.account_id, "eve@example.com")
-    bobs, _ = await node.identity.invite(bob)
-    await node.identity.invite(eve)
-    assert (await node.identity.welcome(bobs)).user.id == bob.id
+    bobs, _ = await node.links.invite(bob)
+    await node.links.invite(eve)
+    assert (await node.links.welcome(bobs)).user.id == bob.id
 
 
 async def test_a_link_of_another_purpose_is_no_invitation(node: Node) -> None:
-    offered = await node.identity.offer_setup()
+    offered = await node.links.offer_setup()
     assert offered is not None
     with pytest.raises(NotFound):
-        await node.identity.welcome(offered[0])
+        await node.links.welcome(offered[0])
 
 
 async def test_an_invitation_accepted_while_its_user_is_suspended_gives_no_session(
     node: Node, slow: Node, paused: PausedPasswords, ada: Tokens
 ) -> None:
     bob = await node.identity.add_user(ada.user.account_id, "bob@example.com")
-    secret, _ = await node.identity.invite(bob)
+    secret, _ = await node.links.invite(bob)
 
     async def suspend() -> None:
         await node.identity.suspend(bob, ADMIN)
         await node.identity.resume(bob)
 
-    work = slow.identity.accept(secret, PASSWORD, BROWSER, SEEN)
+    work = slow.links.accept(secret, PASSWORD, BROWSER, SEEN)
     assert isinstance(await during(paused, work, suspend), Error)
     assert await node.sessions.count(bob.id) == 0
 
@@ -594,46 +596,46 @@ async def test_an_invitation_accepted_while_its_user_is_suspended_gives_no_sessi
 
 @pytest.fixture
 async def key(node: Node, ada: Tokens) -> ServiceKey:
-    made, _ = await node.identity.create_key(ada.user.account_id, "app", ("sessions",))
+    made, _ = await node.services.create(ada.user.account_id, "app", ("sessions",))
     return made
 
 
 async def start(node: Node, key: ServiceKey, external_id: str, email: str | None = None) -> Tokens:
     client = Client("browser", service_key=key.id)
-    return await node.identity.begin_external(key, external_id, email, "Zoe", (), client, SEEN)
+    return await node.services.begin_session(key, external_id, email, "Zoe", (), client, SEEN)
 
 
 async def test_a_service_key_proves_its_service_and_its_scopes_only(
     node: Node, ada: Tokens
 ) -> None:
-    made, text = await node.identity.create_key(
+    made, text = await node.services.create(
         ada.user.account_id, " app ", ("verify", "sessions", "verify")
     )
     assert (made.name, made.scopes) == ("app", ("sessions", "verify"))
-    assert await node.identity.authenticate_service(text, "verify") == made
+    assert await node.services.authenticate(text, "verify") == made
     with pytest.raises(Forbidden):
-        await node.identity.authenticate_service(text, "metrics")
+        await node.services.authenticate(text, "metrics")
     for wrong in ("", text[:-1], text[:-1] + ("A" if text[-1] != "A" else "B"), ada.access_token):
         with pytest.raises(TokenMissing):
-            await node.identity.authenticate_service(wrong, "verify")
+            await node.services.authenticate(wrong, "verify")
 
 
 async def test_a_revoked_key_proves_nothing(node: Node, ada: Tokens) -> None:
-    made, text = await node.identity.create_key(ada.user.account_id, "app", ("verify",))
+    made, text = await node.services.create(ada.user.account_id, "app", ("verify",))
     other = await node.identity.add_account("Other")
     with pytest.raises(NotFound):
-        await node.identity.revoke_key(other.id, made.id)
-    await node.identity.authenticate_service(text, "verify")
-    await node.identity.revoke_key(made.account_id, made.id)
+        await node.services.revoke(other.id, made.id)
+    await node.services.authenticate(text, "verify")
+    await node.services.revoke(made.account_id, made.id)
     with pytest.raises(TokenMissing):
-        await node.identity.authenticate_service(text, "verify")
+        await node.services.authenticate(text, "verify")
     with pytest.raises(NotFound):
-        await node.identity.revoke_key(made.account_id, made.id)
+        await node.services.revoke(made.account_id, made.id)
 
 
 async def test_a_key_needs_a_scope(node: Node, ada: Tokens) -> None:
     with pytest.raises(InvalidRequest):
-        await node.identity.create_key(ada.user.account_id, "app", ())
+        await node.services.create(ada.user.account_id, "app", ())
 
 
 async def test_an_external_id_alone_tells_who_somebody_is(node: Node, key: ServiceKey) -> None:
@@ -672,7 +674,7 @@ async def test_external_ids_of_two_accounts_are_two_users(
     node: Node, ada: Tokens, key: ServiceKey
 ) -> None:
     other = await node.identity.add_account("Other")
-    theirs, _ = await node.identity.create_key(other.id, "app", ("sessions",))
+    theirs, _ = await node.services.create(other.id, "app", ("sessions",))
     assert (await start(node, key, "42")).user.id != (await start(node, theirs, "42")).user.id
 
 
@@ -687,7 +689,7 @@ async def test_a_session_that_a_service_vouches_for_is_a_member_s_whoever_forget
     node: Node, ada: Tokens, key: ServiceKey, clock: FakeClock
 ) -> None:
     """The service itself names the key; no caller can leave it out."""
-    tokens = await node.identity.begin_external(key, "42", None, None, (), NATIVE, SEEN)
+    tokens = await node.services.begin_session(key, "42", None, None, (), NATIVE, SEEN)
     assert tokens.session.client.service_key == key.id
     assert tokens.session.client.id == key.id
 
@@ -715,7 +717,7 @@ async def test_an_admin_who_was_logged_out_meanwhile_can_log_out_nobody(
 ) -> None:
     await add_user(node, ada.user, "bob@example.com")
     bobs = await sign_in(node, "bob@example.com")
-    await node.sessions.sign_out(ada.session.id)
+    await node.sessions.endings.sign_out(ada.session.id)
     end = base.EndUser(
         bobs.user.id,
         bobs.user.account_id,

@@ -73,12 +73,12 @@ class Planted:
 
 @pytest.fixture
 async def planted(node: Node) -> Planted:
-    offered = await node.identity.offer_setup()
+    offered = await node.links.offer_setup()
     assert offered is not None
-    first = await node.identity.set_up(offered[0], "Acme", "Ada", EMAIL, PASSWORD, BROWSER, SEEN)
+    first = await node.links.set_up(offered[0], "Acme", "Ada", EMAIL, PASSWORD, BROWSER, SEEN)
     bob = await node.identity.add_user(first.user.account_id, "bob@example.com")
-    invitation, _ = await node.identity.invite(bob)
-    _, service_key = await node.identity.create_key(
+    invitation, _ = await node.links.invite(bob)
+    _, service_key = await node.services.create(
         first.user.account_id, "app", ("verify", "sessions")
     )
     second = await node.sessions.refresh(first.refresh_token, None)
@@ -212,9 +212,9 @@ async def test_nothing_of_a_copy_of_the_database_is_a_token(
         with pytest.raises(InvalidToken):
             await node.sessions.authenticate(guess)
         with pytest.raises(TokenMissing):
-            await node.identity.authenticate_service(guess, "verify")
+            await node.services.authenticate(guess, "verify")
         with pytest.raises(NotFound):
-            await node.identity.welcome(guess)
+            await node.links.welcome(guess)
         with contextlib.suppress(InvalidCredentials, Error):
             await sign_in(node, EMAIL, guess)
             pytest.fail("a value of the database is the password")

@@ -19,10 +19,11 @@ from lastcall.errors import (
 )
 from lastcall.events import Actor
 from lastcall.node import Node
+from lastcall.sessions.endings import Termination
 from lastcall.sessions.minting import Tokens
 from lastcall.sessions.model import Client, Session
 from lastcall.sessions.policy import Policy
-from lastcall.sessions.service import Sessions, Termination
+from lastcall.sessions.service import Sessions
 from lastcall.stores import base
 from lastcall.stores.sqlite import SqliteStore
 from tests.support.fakes import FakeClock, FakeEntropy
@@ -103,7 +104,7 @@ async def ended_for(node: Node, tokens: Tokens) -> str | None:
 
 async def log_out(node: Node, tokens: Tokens, spared: Tokens | None = None) -> Termination:
     """End all of the user's sessions but the spared one."""
-    return await node.sessions.terminate_all(
+    return await node.sessions.endings.terminate_all(
         tokens.user.id,
         tokens.user.account_id,
         "terminated_by_user" if spared else "terminated_by_admin",
@@ -489,7 +490,7 @@ async def test_an_ended_session_refuses_everything_and_the_others_live(
     node: Node, ada: Tokens
 ) -> None:
     other = await sign_in(node)
-    done = await node.sessions.terminate(
+    done = await node.sessions.endings.terminate(
         ada.session.id, "terminated_by_user", SELF, lambda _: True, other.session.id
     )
     assert (done.ended, done.state) == (1, "confirmed")
@@ -501,7 +502,7 @@ async def test_a_second_termination_keeps_the_first_ending_and_its_id(
     node: Node, ada: Tokens
 ) -> None:
     async def end(reason: Any) -> Termination:  # noqa: ANN401
-        return await node.sessions.terminate(ada.session.id, reason, ADMIN, lambda _: True)
+        return await node.sessions.endings.terminate(ada.session.id, reason, ADMIN, lambda _: True)
 
     first = await end("terminated_by_admin")
     again = await end("signed_out")
@@ -512,14 +513,16 @@ async def test_a_second_termination_keeps_the_first_ending_and_its_id(
 
 async def test_a_session_ended_with_all_others_keeps_that_ending(node: Node, ada: Tokens) -> None:
     all_at_once = await log_out(node, ada)
-    again = await node.sessions.terminate(ada.session.id, "signed_out", SELF, lambda _: True)
+    again = await node.sessions.endings.terminate(
+        ada.session.id, "signed_out", SELF, lambda _: True
+    )
     assert (again.id, again.ended) == (all_at_once.id, 0)
 
 
 async def test_terminations_at_once_are_one_ending(node: Node, rival: Rival, ada: Tokens) -> None:
     done = await asyncio.gather(
         *(
-            one.terminate(ada.session.id, "signed_out", SELF, lambda _: True)
+            one.endings.terminate(ada.session.id, "signed_out", SELF, lambda _: True)
             for one in [node.sessions, rival.sessions] * 8
         )
     )
@@ -530,7 +533,7 @@ async def test_terminations_at_once_are_one_ending(node: Node, rival: Rival, ada
 async def test_unknown_and_not_allowed_are_one_answer(node: Node, ada: Tokens) -> None:
     for session_id, allowed in [("s_c1_nobody", True), (ada.session.id, False)]:
         with pytest.raises(NotFound) as caught:
-            await node.sessions.terminate(
+            await node.sessions.endings.terminate(
                 session_id,  # type: ignore[arg-type]
                 "terminated_by_user",
                 SELF,
@@ -544,9 +547,9 @@ async def test_a_termination_by_a_session_that_has_ended_does_nothing(
     node: Node, rival: Rival, ada: Tokens
 ) -> None:
     victim, actor = await sign_in(node), await sign_in(node)
-    rival.store.racer = lambda: node.sessions.sign_out(actor.session.id)
+    rival.store.racer = lambda: node.sessions.endings.sign_out(actor.session.id)
     with pytest.raises(SessionEnded):
-        await rival.sessions.terminate(
+        await rival.sessions.endings.terminate(
             victim.session.id, "terminated_by_user", SELF, lambda _: True, actor.session.id
         )
     assert await ended_for(node, victim) is None
@@ -561,7 +564,7 @@ async def test_a_termination_that_lost_to_a_refresh_ends_the_session_all_the_sam
         refreshed.append(await node.sessions.refresh(ada.refresh_token, None))
 
     rival.store.racer = refresh
-    await rival.sessions.terminate(ada.session.id, "signed_out", SELF, lambda _: True)
+    await rival.sessions.endings.terminate(ada.session.id, "signed_out", SELF, lambda _: True)
     assert await ended_for(node, refreshed[0]) == "signed_out"
 
 
@@ -569,7 +572,7 @@ async def test_terminating_what_ran_out_says_that_it_ran_out_and_counts_nothing(
     node: Node, ada: Tokens, clock: FakeClock
 ) -> None:
     clock.advance(days=2)
-    done = await node.sessions.terminate(
+    done = await node.sessions.endings.terminate(
         ada.session.id, "terminated_by_admin", ADMIN, lambda _: True
     )
     assert (done.ended, done.event.reason) == (0, "expired_inactive")
@@ -630,26 +633,26 @@ async def test_a_session_ended_by_several_events_shows_the_first_that_covers_it(
 
 
 async def test_signing_out_ends_the_session_and_again_does_nothing(node: Node, ada: Tokens) -> None:
-    await node.sessions.sign_out(ada.session.id)
-    await node.sessions.sign_out(ada.session.id)
-    await node.sessions.sign_out("s_c1_nobody")  # type: ignore[arg-type]
+    await node.sessions.endings.sign_out(ada.session.id)
+    await node.sessions.endings.sign_out(ada.session.id)
+    await node.sessions.endings.sign_out("s_c1_nobody")  # type: ignore[arg-type]
     assert await ended_for(node, ada) == "signed_out"
 
 
 async def test_signing_out_by_the_current_refresh_token_or_its_parent_ends_the_session(
     node: Node, ada: Tokens
 ) -> None:
-    await node.sessions.sign_out_refresh(ada.refresh_token)
+    await node.sessions.endings.sign_out_refresh(ada.refresh_token)
     assert await ended_for(node, ada) == "signed_out"
     other = await sign_in(node)
     successor = await node.sessions.refresh(other.refresh_token, None)
-    await node.sessions.sign_out_refresh(other.refresh_token)
+    await node.sessions.endings.sign_out_refresh(other.refresh_token)
     assert await ended_for(node, successor) == "signed_out"
 
 
 async def test_signing_out_by_what_is_no_token_does_nothing(node: Node, ada: Tokens) -> None:
     for text in ("", ada.refresh_token[:-1], ada.access_token, "lcr_"):
-        await node.sessions.sign_out_refresh(text)
+        await node.sessions.endings.sign_out_refresh(text)
     assert await ended_for(node, ada) is None
 
 
@@ -658,9 +661,9 @@ async def test_signing_out_by_a_token_used_up_long_ago_is_a_theft(
 ) -> None:
     tokens = await node.sessions.refresh(ada.refresh_token, None)
     clock.advance(seconds=11)
-    await node.sessions.sign_out_refresh(ada.refresh_token)
+    await node.sessions.endings.sign_out_refresh(ada.refresh_token)
     assert await ended_for(node, tokens) == "refresh_reuse"
-    await node.sessions.sign_out_refresh(ada.refresh_token)
+    await node.sessions.endings.sign_out_refresh(ada.refresh_token)
 
 
 async def test_signing_out_by_a_used_up_token_twice_at_once_is_one_ending(
@@ -668,8 +671,8 @@ async def test_signing_out_by_a_used_up_token_twice_at_once_is_one_ending(
 ) -> None:
     tokens = await node.sessions.refresh(ada.refresh_token, None)
     clock.advance(seconds=11)
-    rival.store.racer = lambda: node.sessions.sign_out_refresh(ada.refresh_token)
-    await rival.sessions.sign_out_refresh(ada.refresh_token)
+    rival.store.racer = lambda: node.sessions.endings.sign_out_refresh(ada.refresh_token)
+    await rival.sessions.endings.sign_out_refresh(ada.refresh_token)
     assert await ended_for(node, tokens) == "refresh_reuse"
 
 
@@ -678,7 +681,7 @@ async def test_signing_out_is_never_too_often(node: Node, ada: Tokens) -> None:
     tokens = await node.sessions.refresh(ada.refresh_token, None)
     for _ in range(100):
         await node.sessions.refresh(ada.refresh_token, None)
-    await node.sessions.sign_out_refresh(ada.refresh_token)
+    await node.sessions.endings.sign_out_refresh(ada.refresh_token)
     assert await ended_for(node, tokens) == "signed_out"
 
 
@@ -687,7 +690,9 @@ async def test_signing_out_is_never_too_often(node: Node, ada: Tokens) -> None:
 
 async def test_a_termination_is_followed_by_its_id(node: Node, ada: Tokens) -> None:
     done = await log_out(node, ada)
-    found = await node.sessions.termination(done.id, lambda event: event.user_id == ada.user.id)
+    found = await node.sessions.endings.termination(
+        done.id, lambda event: event.user_id == ada.user.id
+    )
     assert (found.id, found.ended, found.event) == (done.id, 1, done.event)
 
 
@@ -710,9 +715,9 @@ async def test_an_id_of_no_termination_or_of_somebody_else_s_is_not_found(
         "\ud800",
     ]:
         with pytest.raises(NotFound):
-            await node.sessions.termination(text, lambda _: True)
+            await node.sessions.endings.termination(text, lambda _: True)
     with pytest.raises(NotFound):
-        await node.sessions.termination(done.id, lambda _: False)
+        await node.sessions.endings.termination(done.id, lambda _: False)
 
 
 # Seeing
@@ -753,7 +758,7 @@ async def test_ended_sessions_are_listed_however_they_ended(
     node: Node, ada: Tokens, clock: FakeClock, limit: int
 ) -> None:
     signed_out, covered, ran_out = [await sign_in(node) for _ in range(3)]
-    await node.sessions.sign_out(signed_out.session.id)
+    await node.sessions.endings.sign_out(signed_out.session.id)
     clock.advance(hours=25)
     fresh = await sign_in(node)
     late = await sign_in(node)
@@ -775,7 +780,7 @@ async def test_sessions_ended_by_a_log_out_everywhere_are_listed(node: Node, ada
 async def test_ended_sessions_are_shown_for_90_days(
     node: Node, ada: Tokens, clock: FakeClock
 ) -> None:
-    await node.sessions.sign_out(ada.session.id)
+    await node.sessions.endings.sign_out(ada.session.id)
     clock.advance(days=90)
     assert await listed(node, ada, "ended") == [ada.session.id]
     clock.advance(seconds=1)
@@ -792,7 +797,7 @@ async def test_nobody_sees_the_sessions_of_another(node: Node, ada: Tokens) -> N
 async def test_a_session_started_by_a_service_has_the_role_of_a_member(
     node: Node, ada: Tokens
 ) -> None:
-    key, _ = await node.identity.create_key(ada.user.account_id, "app", ("sessions",))
+    key, _ = await node.services.create(ada.user.account_id, "app", ("sessions",))
     start = (await node.store.log_end()).position
     client = Client("browser", service_key=key.id)
     tokens = await node.sessions.begin(ada.user, start, (), client, SEEN)

@@ -101,7 +101,9 @@ def with_call(
 
 
 def on_node(
-    *, creates: bool = False, settings: tuple[tuple[str, str, str], ...] = _DATABASE
+    *,
+    creates: bool = False,
+    settings: tuple[tuple[str, str, str], ...] = _DATABASE,
 ) -> Callable[[Callable[Concatenate[Call, "Node", P], Awaitable[None]]], Command]:
     """Give a command a node on its database; `creates`: it may make the database."""
 

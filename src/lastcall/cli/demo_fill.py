@@ -131,9 +131,9 @@ class Demo:
                 joined = self._clock.now()
                 await self._node.store.commit(SetPassword(user.id, shared, joined, None))
             else:
-                await identity.invite(user)
+                await self._node.links.invite(user)
             self._users[person.email] = user
-        await identity.create_key(account.id, "Orders API", ("verify",))
+        await self._node.services.create(account.id, "Orders API", ("verify",))
 
     async def _begin(self, visit: cast.Visit) -> None:
         user, gear = self._users[visit.email], visit.gear
@@ -149,7 +149,7 @@ class Demo:
         self._tokens[visit] = await self._node.sessions.refresh(self._stale[visit], visit.ip)
 
     async def _sign_out(self, visit: cast.Visit) -> None:
-        await self._node.sessions.sign_out(self._tokens[visit].session.id)
+        await self._node.sessions.endings.sign_out(self._tokens[visit].session.id)
 
     async def _steal(self, visit: cast.Visit) -> None:
         """Show a refresh token that was used up long ago."""
@@ -166,7 +166,7 @@ class Demo:
             if reason == "terminated_by_admin"
             else Actor("user", owner.id, "Chrome on macOS")
         )
-        await self._node.sessions.terminate(
+        await self._node.sessions.endings.terminate(
             self._tokens[visit].session.id, reason, by, lambda _: True
         )
 

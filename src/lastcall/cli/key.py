@@ -36,7 +36,7 @@ async def create(
 ) -> None:
     """Make a key for a service. It is shown this once."""
     home = await choose_account(node, account)
-    made, text = await node.identity.create_key(home.id, name, scopes)
+    made, text = await node.services.create(home.id, name, scopes)
     call.say(
         f"Made the key {safe(made.name)} ({made.id}) for the account {safe(home.name)}, "
         f"scope {', '.join(made.scopes)}. Keep it now; it is not shown again:"
@@ -75,7 +75,7 @@ async def revoke(call: Call, node: "Node", id: str, account: str | None) -> None
         homes = (await choose_account(node, account),)
     for home in homes:
         if id in {key.id for key in await node.store.list_service_keys(home.id)}:
-            await node.identity.revoke_key(home.id, KeyId(id))
+            await node.services.revoke(home.id, KeyId(id))
             call.answer({"id": id, "revoked": True}, f"Revoked {id}.")
             return
     raise NotFound(f"there is no key {id} in force; see: lastcall key list")

@@ -73,7 +73,7 @@ async def _prepare(settings: "Settings") -> tuple[str, timedelta] | None:
 
     node = await Node.open(settings, serving=True)
     try:
-        offered = await node.identity.offer_setup()
+        offered = await node.links.offer_setup()
     finally:
         await node.close()
     if offered is None:

@@ -58,7 +58,7 @@ async def terminate(call: Call, node: "Node", id: str) -> None:  # noqa: A002  a
     from lastcall.http import wire
 
     try:
-        ended = await node.sessions.terminate(
+        ended = await node.sessions.endings.terminate(
             SessionId(id), "terminated_by_admin", OPERATOR, lambda _: True
         )
     except NotFound as error:

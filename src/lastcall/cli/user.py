@@ -18,9 +18,8 @@ from lastcall.cli.text import clip, count, safe, span, table
 from lastcall.errors import Conflict, FieldError, InvalidRequest, NotFound
 
 if TYPE_CHECKING:
-    from lastcall.identity.model import Account, Role, User
+    from lastcall.identity.model import Role, User
     from lastcall.node import Node
-    from lastcall.stores.base import Write
 
 DEFAULT_ACCOUNT = "Default"
 
@@ -61,16 +60,20 @@ async def add(  # noqa: PLR0917  click names them
         raise click.UsageError("--invite and --password-stdin exclude each other")
     role: Role = "owner" if owner else "admin" if admin else "member"
     await _require_new(node, email)
-    home, writes = await _home(node, account)
+    exists = await node.store.list_accounts()
+    home = await choose_account(node, account) if exists else None
     password = None if invite else _password(password_stdin)
-    made = await node.identity.add_user(
-        home.id, email, name=name, role=role, password=password, writes=writes
-    )
+    if home is None:
+        home, made = await node.identity.add_first(
+            account or DEFAULT_ACCOUNT, email, name=name, password=password
+        )
+    else:
+        made = await node.identity.add_user(home.id, email, name=name, role=role, password=password)
     data: dict[str, object] = {"id": made.id, "email": made.email}
     text = str(made.id)
     said = f"Added {safe(made.email or '')} to the account {safe(home.name)}, role {made.role}."
     if invite:
-        secret, lifetime = await node.identity.invite(made)
+        secret, lifetime = await node.links.invite(made)
         text = f"{node.settings.public_url}/invitation?token={secret}"
         data["invitation"] = {"url": text, "expires_in": int(lifetime.total_seconds())}
         said += f"\nThe link to choose the password with works once, within {span(lifetime)}:"
@@ -118,7 +121,7 @@ async def logout(call: Call, node: "Node", email: str) -> None:
     from lastcall.http import wire
 
     person = await node.identity.find_by_email(email)
-    ended = await node.sessions.terminate_all(
+    ended = await node.sessions.endings.terminate_all(
         person.id, person.account_id, "terminated_by_admin", OPERATOR
     )
     call.answer(wire.termination(ended), f"Ended {count(ended.ended, 'session')}.")
@@ -172,22 +175,6 @@ async def _require_new(node: "Node", email: str) -> None:
     except NotFound:
         return
     raise Conflict(f"there is a user {taken.email} already")
-
-
-async def _home(node: "Node", name: str | None) -> "tuple[Account, tuple[Write, ...]]":
-    """Choose the user's account; where there is none, one is made together with its owner."""
-    from lastcall.identity.model import Account
-    from lastcall.identity.service import check_name
-    from lastcall.ids import new_account_id
-    from lastcall.stores.base import AddAccount
-
-    if await node.store.list_accounts():
-        return await choose_account(node, name), ()
-    now = node.clock.now()
-    first = Account(
-        new_account_id(now, node.entropy), check_name(name or DEFAULT_ACCOUNT, "account"), now
-    )
-    return first, (AddAccount(first, first=True),)
 
 
 async def _last_seen(node: "Node", person: "User") -> datetime | None:

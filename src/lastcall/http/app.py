@@ -165,7 +165,9 @@ class _Resource:
         endpoint = self._methods.get(method)
         request = Request(scope, receive, send)
         if endpoint is None:
-            response = problems.answer(MethodNotAllowed(self._allow))
+            page = any(endpoint.page for endpoint in self._methods.values())
+            refused = MethodNotAllowed(self._allow)
+            response = _refuse(request, refused, self._error_page if page else None)
         else:
             response = await self._answer(endpoint, request)
         await response(scope, receive, send)

@@ -31,7 +31,7 @@ async def settle(call: AnyCall, response: Response, tokens: Tokens, device: byte
     previous = _cookie(call, "refresh") if call.by_cookie else None
     if previous is not None:
         try:
-            await call.node.sessions.sign_out_refresh(previous)
+            await call.node.sessions.endings.sign_out_refresh(previous)
         except Error as error:
             # The new session stands; the old one is in its user's list and runs out by itself.
             log.warning("the session that was replaced at a sign-in goes on: %s", error.code)
@@ -47,10 +47,10 @@ async def end_session(call: AnyCall) -> None:
     if access is not None:
         with contextlib.suppress(InvalidToken):
             opened = await call.node.signing.open(access, sessions.issuer, sessions.audience)
-            await sessions.sign_out(opened.session_id)
+            await sessions.endings.sign_out(opened.session_id)
     refresh = _cookie(call, "refresh")
     if refresh is not None:
-        await sessions.sign_out_refresh(refresh)
+        await sessions.endings.sign_out_refresh(refresh)
 
 
 def clear(call: AnyCall, response: Response) -> Response:

@@ -108,12 +108,14 @@ class Endpoint(Generic[P, B, Q]):
     """False: whatever comes as a body is not looked at."""
 
     async def serve(self, request: Request) -> Response:
-        """Check where the request comes from, then who calls, then what it says; then do it."""
+        """Check where the request comes from, who calls and what it says; then do it."""
         if self.method not in SAFE:
             self._require_own_site(request)
+        # A page's form first: who sends it may be given new tokens, which a refusal would lose.
+        form = await self._body(request) if self.page else None
         caller = await self.caller.admit(request)
         query = read_query(request, self.query) if self.query else None
-        body = await self._body(request)
+        body = form if self.page else await self._body(request)
         # What isn't declared is None in the handler's types as well.
         return await self.handler(Call(request, caller, body, query))  # type: ignore[arg-type]
 

@@ -68,7 +68,7 @@ async def require_session(request: Request) -> Caller:
     Raises TokenMissing, InvalidToken, SessionEnded, InvalidRequest.
     """
     site = site_of(request)
-    token = bearer(request) if not by_cookie(request) else site.cookies.read(request, "access")
+    token = bearer(request) or site.cookies.read(request, "access")
     if token is None:
         raise TokenMissing
     return await site.node.sessions.authenticate(token)
@@ -102,7 +102,7 @@ async def require_service(request: Request, scope: Scope) -> ServiceKey:
     if token is None:
         raise TokenMissing("this needs a service key")
     try:
-        return await site_of(request).node.identity.authenticate_service(token, scope)
+        return await site_of(request).node.services.authenticate(token, scope)
     except TokenMissing as error:
         raise InvalidToken from error
 

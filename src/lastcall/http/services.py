@@ -12,7 +12,7 @@ from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint, seen_client
 from lastcall.http.guard import service
 from lastcall.identity.emails import MAX_LENGTH
 from lastcall.identity.model import ServiceKey
-from lastcall.identity.service import NAME_LENGTH, check_name
+from lastcall.identity.names import NAME_LENGTH, check_name
 from lastcall.sessions.model import Client, ClientType, SignIn
 
 
@@ -48,7 +48,7 @@ async def start_session(call: Call[ServiceKey, Start, None]) -> Response:
     """Begin a session for a user whom the application has signed in."""
     body = call.body
     client = Client(body.client_type, service_key=call.caller.id)
-    tokens = await call.node.identity.begin_external(
+    tokens = await call.node.services.begin_session(
         call.caller,
         _exactly(body.user.external_id, "user.external_id"),
         _exactly(body.user.email, "user.email") if body.user.email else None,

@@ -19,7 +19,7 @@ from lastcall.errors import (
 from lastcall.http import browser, wire
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE, SESSION, bearer
-from lastcall.identity.service import NAME_LENGTH, check_name
+from lastcall.identity.names import NAME_LENGTH, check_name
 from lastcall.sessions.model import Client
 from lastcall.sessions.service import Caller
 
@@ -89,7 +89,7 @@ async def sign_out(call: Call[None, None, None]) -> Response:
     if token is not None:
         sessions = call.node.sessions
         access = await call.node.signing.open(token, sessions.issuer, sessions.audience)
-        await sessions.sign_out(access.session_id)
+        await sessions.endings.sign_out(access.session_id)
         return response
     await browser.end_session(call)
     return browser.clear(call, response)

@@ -12,7 +12,8 @@ from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint, reply
 from lastcall.http.guard import SESSION, session_or_service
 from lastcall.identity.model import ServiceKey
 from lastcall.ids import SessionId
-from lastcall.sessions.service import Caller, Termination
+from lastcall.sessions.endings import Termination
+from lastcall.sessions.service import Caller
 
 
 class Wait(Struct):
@@ -34,7 +35,9 @@ async def end_one(call: Call[Caller | ServiceKey, None, Wait]) -> Response:
     if session_id != call.caller.session.id:
         return _answer(await end_elsewhere(call, call.caller, session_id))
     sessions = call.node.sessions
-    ended = await sessions.terminate(session_id, "signed_out", Actor("self"), lambda _: True)
+    ended = await sessions.endings.terminate(
+        session_id, "signed_out", Actor("self"), lambda _: True
+    )
     response = _answer(ended)
     return browser.clear(call, response) if call.by_cookie else response
 
@@ -48,7 +51,7 @@ async def end_elsewhere(
     """
     sessions = call.node.sessions
     sessions.require_fresh(caller)
-    return await sessions.terminate(
+    return await sessions.endings.terminate(
         session_id,
         "terminated_by_user",
         user_elsewhere(caller),
@@ -69,7 +72,7 @@ async def end_all_others(call: browser.AnyCall, caller: Caller) -> Termination:
     """
     sessions = call.node.sessions
     sessions.require_fresh(caller)
-    return await sessions.terminate_all(
+    return await sessions.endings.terminate_all(
         caller.user.id,
         caller.user.account_id,
         "terminated_by_user",
@@ -94,13 +97,13 @@ async def find(call: browser.AnyCall, caller: Caller | ServiceKey) -> Terminatio
         own = event.actor.kind in ("self", "user") and event.user_id == caller.user.id
         return own or event.actor.id == caller.user.id or caller.role in ("admin", "owner")
 
-    return await call.node.sessions.termination(call.path("id"), allowed)
+    return await call.node.sessions.endings.termination(call.path("id"), allowed)
 
 
 async def _end_for_service(
     call: browser.AnyCall, key: ServiceKey, session_id: SessionId
 ) -> Termination:
-    return await call.node.sessions.terminate(
+    return await call.node.sessions.endings.terminate(
         session_id,
         "terminated_by_service",
         Actor("service", key.id, key.name),

@@ -14,7 +14,7 @@ from lastcall.device import model as devices
 from lastcall.events import EndReason
 from lastcall.http.problems import EndedBy
 from lastcall.identity import model as people
-from lastcall.sessions import minting, model, rules, service
+from lastcall.sessions import endings, minting, model, rules
 from lastcall.sessions.policy import Policy
 
 
@@ -176,7 +176,7 @@ def user(value: people.User, active_sessions: int | None, last_seen_at: datetime
     )
 
 
-def termination(value: service.Termination) -> Termination:
+def termination(value: endings.Termination) -> Termination:
     """Write a termination. A confirmed one is certain already."""
     return Termination(
         id=value.id,

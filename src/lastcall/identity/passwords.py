@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from lastcall.errors import FieldError, InvalidCredentials, InvalidRequest, Unavailable
@@ -61,7 +62,7 @@ class Passwords:
             threads or max(1, (os.cpu_count() or 2) - 1), "lastcall-passwords"
         )
         self._waiting = 0
-        self._nobody = hasher.hash("nobody's")
+        self._nobody = _hash_of_nobody(hasher)
 
     async def hash(self, password: str) -> str:
         """Hash a password that has been checked. Raises Unavailable."""
@@ -109,6 +110,13 @@ class Passwords:
         self._waiting -= 1
         if not future.cancelled():
             future.exception()  # seen, also where the caller has gone
+
+
+def _hash_of_nobody(hasher: PasswordHasher) -> str:
+    """Make a hash that takes the same work to verify as anybody's, and that no password has."""
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    salt, raw = ("A" * -(-size * 4 // 3) for size in (hasher.salt_len, hasher.hash_len))
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${raw}"
 
 
 def _bytes(password: str, field: str) -> bytes:

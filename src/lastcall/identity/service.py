@@ -1,60 +1,36 @@
 """The operations on accounts, users and what proves them, one method a verb."""
 
-from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Final
 
 from lastcall.clock import Clock, Entropy
-from lastcall.digests import digest, same
 from lastcall.errors import (
     Conflict,
-    FieldError,
-    Forbidden,
     InvalidCredentials,
-    InvalidRequest,
     LostRace,
     NotFound,
-    TokenMissing,
 )
 from lastcall.events import Actor
 from lastcall.identity.emails import email_key, parse_email
 from lastcall.identity.model import (
     Account,
     Role,
-    Scope,
-    ServiceKey,
-    SingleUse,
-    SingleUsePurpose,
     User,
 )
+from lastcall.identity.names import check_name
 from lastcall.identity.passwords import Passwords, check_new_password
-from lastcall.ids import AccountId, KeyId, UserId, new_account_id, new_key_id, new_user_id
+from lastcall.ids import AccountId, new_account_id, new_user_id
+from lastcall.sessions.endings import Termination
 from lastcall.sessions.minting import Tokens
 from lastcall.sessions.model import Client, SignIn
-from lastcall.sessions.service import Caller, Sessions, Termination
+from lastcall.sessions.service import Caller, Sessions
 from lastcall.stores import base
-from lastcall.tokens import new_service_key, new_single_use, parse_service_key
 
-INVITATION_LIFETIME: Final = timedelta(days=7)
-SETUP_LIFETIME: Final = timedelta(days=1)
-NAME_LENGTH: Final = 200
-"""Longest name of a person, an organisation or a key, in characters."""
-_SPENT: Final = "this link has been used or has run out; ask for a new one"
 PASSWORD: Final = ("pwd",)
 """`amr` of a session proved by a password (RFC 8176)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """Whom a link is for."""
-
-    user: User
-    account: Account
-
-
 class Identity:
-    """The verbs: sign in, reauthenticate, change a password, invite, accept, set up; add accounts,
-    users and service keys."""
+    """The verbs: sign in, reauthenticate, change a password; add, find, suspend, resume users."""
 
     def __init__(
         self,
@@ -141,7 +117,7 @@ class Identity:
             )
         tokens, events = await self._sessions.reauthenticate(caller, PASSWORD, *writes)
         ended = [event for event in events if event.kind == "user_ended"]
-        return tokens, self._sessions.termination_of(ended[0]) if ended else None
+        return tokens, self._sessions.endings.termination_of(ended[0]) if ended else None
 
     async def _verify(self, caller: Caller, password: str) -> User:
         start = await self._store.password_hash(caller.user.id)
@@ -168,13 +144,54 @@ class Identity:
         name: str | None = None,
         role: Role = "member",
         password: str | None = None,
-        writes: tuple[base.Write, ...] = (),
     ) -> User:
-        """Add a user, together with other writes; the account's first is its owner, whatever the
-        role. Without a password they can't sign in until they accept an invitation.
+        """Add a user; the account's first is its owner, whatever the role. Without a password they
+        can't sign in until they accept an invitation.
 
         Raises InvalidRequest, Conflict.
         """
+        write = await self.prepare_user(account_id, email, name=name, role=role, password=password)
+        try:
+            await self._store.commit(write)
+        except LostRace as error:
+            raise Conflict from error
+        return write.user
+
+    async def add_first(
+        self, organisation: str, email: str, *, name: str | None, password: str | None
+    ) -> tuple[Account, User]:
+        """Add the first account together with its owner. Raises InvalidRequest, Conflict."""
+        account, owner = await self.prepare_first(organisation, email, name=name, password=password)
+        try:
+            await self._store.commit(account, owner)
+        except LostRace as error:
+            raise Conflict from error
+        return account.account, owner.user
+
+    async def prepare_first(
+        self, organisation: str, email: str, *, name: str | None, password: str | None
+    ) -> tuple[base.AddAccount, base.AddUser]:
+        """Check the first account and its owner, and give the writes that add both.
+
+        Raises InvalidRequest.
+        """
+        now = self._clock.now()
+        account = Account(
+            new_account_id(now, self._entropy), check_name(organisation, "organisation"), now
+        )
+        owner = await self.prepare_user(account.id, email, name=name, password=password)
+        return base.AddAccount(account, first=True), owner
+
+    async def prepare_user(
+        self,
+        account_id: AccountId,
+        email: str,
+        *,
+        name: str | None = None,
+        role: Role = "member",
+        password: str | None = None,
+    ) -> base.AddUser:
+        """Check a new user and give the write that adds them. Raises InvalidRequest."""
         shown, key = parse_email(email)
         person = check_name(name, "name") if name else None
         hashed = None
@@ -196,11 +213,7 @@ class Identity:
             created_at=now,
             password_changed_at=now if hashed else None,
         )
-        try:
-            await self._store.commit(*writes, base.AddUser(user, hashed, owned))
-        except LostRace as error:
-            raise Conflict from error
-        return user
+        return base.AddUser(user, hashed, owned)
 
     async def find_by_email(self, email: str) -> User:
         """Find a user by e-mail address. Raises NotFound."""
@@ -211,7 +224,7 @@ class Identity:
 
     async def suspend(self, user: User, by: Actor) -> Termination:
         """Suspend a user and end all of their sessions (ASVS 7.4.2). Raises Conflict."""
-        return await self._sessions.terminate_all(
+        return await self._sessions.endings.terminate_all(
             user.id,
             user.account_id,
             "user_suspended",
@@ -226,208 +239,3 @@ class Identity:
             await self._store.commit(base.SetStatus(user.id, "active"))
         except LostRace as error:
             raise Conflict("the user is not suspended") from error
-
-    # Links that work once.
-
-    async def invite(self, user: User) -> tuple[str, timedelta]:
-        """Make the link's secret with which a user chooses a password; an older link stops."""
-        return await self._link("invitation", user.id, INVITATION_LIFETIME)
-
-    async def welcome(self, secret: str) -> Welcome:
-        """Tell whom an invitation is for, without using it up. Raises NotFound."""
-        user = await self._invited(secret)
-        account = await self._store.find_account(user.account_id)
-        if account is None:
-            raise NotFound
-        return Welcome(user, account)
-
-    async def accept(self, secret: str, password: str, client: Client, seen: SignIn) -> Tokens:
-        """Choose the password and begin the first session, using the invitation up.
-
-        Raises NotFound for a link that is used, replaced or run out; InvalidRequest.
-        """
-        user = await self._invited(secret)
-        check_new_password(password, self._min_length, user.email, user.name, field="password")
-        start = await self._store.password_hash(user.id)
-        if start is None:
-            raise NotFound(_SPENT)
-        hashed = await self._passwords.hash(password)
-        now = self._clock.now()
-        try:
-            await self._store.commit(
-                base.UseUp(digest(secret.encode()), "invitation", now),
-                base.SetPassword(user.id, hashed, now, start.user.password_changed_at),
-            )
-        except LostRace as error:
-            raise NotFound(_SPENT) from error
-        return await self._sessions.begin(user, start.position, PASSWORD, client, seen, now)
-
-    async def offer_setup(self) -> tuple[str, timedelta] | None:
-        """Make the secret of the set-up link where there is no account yet."""
-        if await self._store.list_accounts():
-            return None
-        return await self._link("setup", None, SETUP_LIFETIME)
-
-    async def require_setup(self, secret: str) -> None:
-        """Raise NotFound unless the set-up link is good."""
-        now = self._clock.now()
-        found = await self._store.find_single_use(_hash(secret), "setup", now)
-        if found is None or await self._store.list_accounts():
-            raise NotFound(_SPENT)
-
-    async def set_up(
-        self,
-        secret: str,
-        organisation: str,
-        name: str | None,
-        email: str,
-        password: str,
-        client: Client,
-        seen: SignIn,
-    ) -> Tokens:
-        """Make the first account and its owner, and begin their session, using the link up.
-
-        Raises NotFound for a link that is used or has run out; InvalidRequest.
-        """
-        await self.require_setup(secret)
-        start = await self._store.log_end()
-        now = self._clock.now()
-        account = Account(
-            new_account_id(now, self._entropy), check_name(organisation, "organisation"), now
-        )
-        writes = (base.UseUp(_hash(secret), "setup", now), base.AddAccount(account, first=True))
-        try:
-            user = await self.add_user(
-                account.id, email, name=name, password=password, writes=writes
-            )
-        except Conflict as error:
-            raise NotFound(_SPENT) from error
-        return await self._sessions.begin(
-            user, start.position, PASSWORD, client, seen, user.password_changed_at
-        )
-
-    async def _invited(self, secret: str) -> User:
-        now = self._clock.now()
-        found = await self._store.find_single_use(_hash(secret), "invitation", now)
-        user = await self._store.find_user(found.user_id) if found and found.user_id else None
-        if user is None or user.status != "active":
-            raise NotFound(_SPENT)
-        return user
-
-    async def _link(
-        self, purpose: SingleUsePurpose, user_id: UserId | None, lifetime: timedelta
-    ) -> tuple[str, timedelta]:
-        secret, secret_hash = new_single_use(self._entropy)
-        expires_at = self._clock.now() + lifetime
-        await self._store.commit(
-            base.AddSingleUse(SingleUse(secret_hash, purpose, user_id, expires_at))
-        )
-        return secret, lifetime
-
-    # Service keys.
-
-    async def create_key(
-        self, account_id: AccountId, name: str, scopes: tuple[Scope, ...]
-    ) -> tuple[ServiceKey, str]:
-        """Make a service key; the text is shown this once. Raises InvalidRequest."""
-        if not scopes:
-            raise InvalidRequest(FieldError("scopes", "missing", "a key needs a scope"))
-        now = self._clock.now()
-        key_id = new_key_id(now, self._entropy)
-        text, secret_hash = new_service_key(key_id, self._entropy)
-        key = ServiceKey(
-            key_id,
-            account_id,
-            check_name(name, "name"),
-            tuple(sorted(set(scopes))),
-            secret_hash,
-            now,
-        )
-        await self._store.commit(base.AddServiceKey(key))
-        return key, text
-
-    async def revoke_key(self, account_id: AccountId, key_id: KeyId) -> None:
-        """End a service key. Raises NotFound."""
-        try:
-            await self._store.commit(base.RevokeServiceKey(key_id, account_id, self._clock.now()))
-        except LostRace as error:
-            raise NotFound("there is no such key in force") from error
-
-    async def authenticate_service(self, text: str, scope: Scope) -> ServiceKey:
-        """Give the service key that a service showed. Raises TokenMissing for one that isn't good,
-        Forbidden for one without the scope.
-        """
-        parsed = parse_service_key(text)
-        key = await self._store.find_service_key(parsed[0]) if parsed else None
-        if parsed is None or key is None or not same(parsed[1], key.secret_hash):
-            raise TokenMissing("this needs a service key that is in force")
-        if scope not in key.scopes:
-            raise Forbidden(f"this key lacks the scope {scope}")
-        return key
-
-    async def begin_external(
-        self,
-        key: ServiceKey,
-        external_id: str,
-        email: str | None,
-        name: str | None,
-        amr: tuple[str, ...],
-        client: Client,
-        seen: SignIn,
-    ) -> Tokens:
-        """Begin a session for a user whom an application has signed in by itself; the external id
-        alone tells who it is. Raises Forbidden for a suspended user, InvalidRequest.
-        """
-        log = await self._store.log_end()
-        user = await self._store.find_external_user(key.account_id, external_id)
-        if user is None:
-            user = await self._add_external(key.account_id, external_id, email, name)
-        if user.status != "active":
-            raise Forbidden("the user is suspended")
-        vouched = replace(client, service_key=key.id)
-        return await self._sessions.begin(user, log.position, amr, vouched, seen)
-
-    async def _add_external(
-        self, account_id: AccountId, external_id: str, email: str | None, name: str | None
-    ) -> User:
-        now = self._clock.now()
-        user = User(
-            id=new_user_id(now, self._entropy),
-            account_id=account_id,
-            # Shown, never compared: an address that an application claims links to nobody.
-            email=email,
-            email_key=None,
-            external_id=external_id,
-            name=name,
-            role="member",
-            status="active",
-            created_at=now,
-        )
-        try:
-            await self._store.commit(base.AddUser(user, None))
-        except (Conflict, LostRace) as error:
-            found = await self._store.find_external_user(account_id, external_id)
-            if found is None:
-                raise Conflict from error
-            return found
-        return user
-
-
-def check_name(text: str, field: str) -> str:
-    """Give a name as it is kept: trimmed, printable, not empty, not too long.
-
-    Raises InvalidRequest.
-    """
-    name = text.strip()
-    if not name:
-        raise InvalidRequest(FieldError(field, "missing", "this needs a name"))
-    if len(name) > NAME_LENGTH:
-        text = f"at most {NAME_LENGTH} characters"
-        raise InvalidRequest(FieldError(field, "too_long", text))
-    if not name.isprintable():
-        raise InvalidRequest(FieldError(field, "not_text", "this holds characters of no name"))
-    return name
-
-
-def _hash(secret: str) -> bytes:
-    return digest(secret.encode("utf-8", "replace"))

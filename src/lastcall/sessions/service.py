@@ -1,21 +1,19 @@
 """The operations on sessions, one method a verb. Rules decide, the store commits, tokens follow."""
 
-import re
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from lastcall.clock import Clock, Entropy
 from lastcall.device.agent import recognise
 from lastcall.device.place import Locator
-from lastcall.errors import Conflict, InvalidToken, LostRace, NotFound, RateLimited, SessionEnded
-from lastcall.events import Actor, EndReason, Event, Position
+from lastcall.errors import Conflict, InvalidToken, LostRace, SessionEnded
+from lastcall.events import Event, Position
 from lastcall.identity.model import User
-from lastcall.ids import AccountId, SessionId, TerminationId, UserId, new_session_id
+from lastcall.ids import SessionId, UserId, new_session_id
 from lastcall.secretfile import Secrets
 from lastcall.sessions import rules
+from lastcall.sessions.endings import TRIES, Endings
 from lastcall.sessions.minting import Minter, Tokens, role_of
 from lastcall.sessions.model import Client, Lineage, Session, SignIn
 from lastcall.sessions.policy import REPEATS, Policy
@@ -32,11 +30,8 @@ from lastcall.tokens import (
 
 ENDED_KEPT: Final = timedelta(days=90)
 """How long ended sessions stay visible."""
-_TRIES: Final = 4
-"""A decision is taken anew when it lost a race: to a rotation, and then to an ending."""
 _TOP: Final = base.Cursor(datetime.max.replace(tzinfo=UTC), "")
 """Where a list goes on that has shown the current session alone."""
-_TERMINATION: Final = re.compile(r"t_(?P<epoch>[A-Za-z0-9_-]{12})_(?P<seq>[1-9][0-9]{0,17})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +49,6 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Termination:
-    """How far an ending has come. With one node and no verifiers it is confirmed as it commits."""
-
-    id: TerminationId
-    event: Event
-    ended: int
-    state: Literal["confirmed", "confirming"]
-    waited: timedelta
-    verifiers: int = 0
-    acknowledged: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """Part of a list, and where it goes on."""
 
@@ -75,7 +57,7 @@ class Page:
 
 
 class Sessions:
-    """The verbs: begin, refresh, authenticate, reauthenticate, list, terminate, sign out."""
+    """The verbs: begin, refresh, reauthenticate, authenticate, list, count; and its `endings`."""
 
     def __init__(
         self,
@@ -101,6 +83,7 @@ class Sessions:
         self._cell = cell
         self._clock = clock
         self._entropy = entropy
+        self.endings = Endings(store, secrets, policy, clock)
         self._minter = Minter(issuer, audience, policy, signing, secrets, entropy)
 
     def now(self) -> datetime:
@@ -156,7 +139,7 @@ class Sessions:
         Raises InvalidToken, SessionEnded, RateLimited, Conflict.
         """
         token = parse_refresh(text, self._secrets)
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             found = await self._find(token.session_id)
             now = self._clock.now()
             shown = rules.Shown(token.generation, token.secret_hash)
@@ -168,7 +151,7 @@ class Sessions:
                     case rules.Repeat():
                         return await self._repeat(found, token, decision, now)
                     case rules.End():
-                        await self._end(found.session, decision)
+                        await self.endings.end(found.session, decision)
                         raise rules.ended_error(decision.ending)
             except LostRace:
                 continue
@@ -205,7 +188,7 @@ class Sessions:
         """Give new tokens for the same session after a fresh proof, together with other writes and
         the events of all; the older ones refuse (ASVS 7.2.4). Raises SessionEnded, Conflict.
         """
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             now = self._clock.now()
             found = await self._find(caller.session.id)
             decision = rules.reauthenticate(found.session, self.policy, now)
@@ -298,107 +281,6 @@ class Sessions:
         """Count a user's active sessions."""
         return await self._store.count_sessions(user_id, self.policy, self._clock.now())
 
-    # Ending.
-
-    async def terminate(
-        self,
-        session_id: SessionId,
-        reason: EndReason,
-        by: Actor,
-        allowed: Callable[[Session], bool],
-        actor: SessionId | None = None,
-    ) -> Termination:
-        """End a session that the actor may end; one that has ended keeps its first ending.
-
-        Raises NotFound for an unknown one and for one that isn't allowed, alike; SessionEnded where
-        the actor's own session has ended.
-        """
-        started = self._clock.monotonic()
-        for _ in range(_TRIES):
-            found = await self._store.find_session(session_id)
-            if found is None or not allowed(found.session):
-                raise NotFound
-            if found.session.ending is not None and found.session.ending.seq is not None:
-                event = await self._store.find_event(found.session.ending.seq)
-                if event is not None:
-                    return self._termination(event, 0, started)
-            decision = rules.terminate(found.session, reason, by, self.policy, self._clock.now())
-            if decision is None:
-                break
-            try:
-                event = await self._end(found.session, decision, actor)
-            except LostRace:
-                await self._require_actor(actor)
-                continue
-            return self._termination(event, event.ended, started)
-        raise Conflict
-
-    async def terminate_all(
-        self,
-        user_id: UserId,
-        account_id: AccountId,
-        reason: EndReason,
-        by: Actor,
-        spared: SessionId | None = None,
-        *writes: base.Write,
-    ) -> Termination:
-        """End all of a user's sessions, but the spared one, by one event, together with other
-        writes. Raises SessionEnded where the spared one, the actor's, has ended itself.
-        """
-        started = self._clock.monotonic()
-        now = self._clock.now()
-        end = base.EndUser(user_id, account_id, spared, reason, by, now, self.policy)
-        try:
-            committed = await self._store.commit(*writes, end, actor=spared)
-        except LostRace as error:
-            await self._require_actor(spared)
-            raise Conflict from error
-        event = committed.events[-1]
-        return self._termination(event, event.ended, started)
-
-    async def sign_out(self, session_id: SessionId) -> None:
-        """End a session by its own wish; nothing where it has ended or isn't there."""
-        by = Actor("self")
-        try:
-            await self.terminate(session_id, "signed_out", by, lambda _: True)
-        except NotFound:
-            return
-
-    async def sign_out_refresh(self, text: str) -> None:
-        """End the session of a refresh token; nothing where it is not genuine. One that was used
-        up long ago is a theft, as at a refresh."""
-        with suppress(InvalidToken, SessionEnded, LostRace):
-            token = parse_refresh(text, self._secrets)
-            found = await self._find(token.session_id)
-            shown = rules.Shown(token.generation, token.secret_hash)
-            decision = None
-            with suppress(RateLimited):  # a parent that was shown too often may still sign out
-                decision = rules.refresh(found.session, shown, self.policy, self._clock.now())
-            if isinstance(decision, rules.End):
-                await self._end(found.session, decision)
-            else:
-                await self.sign_out(token.session_id)
-
-    async def termination(
-        self, termination_id: str, allowed: Callable[[Event], bool]
-    ) -> Termination:
-        """Follow a termination. Raises NotFound."""
-        match = _TERMINATION.fullmatch(termination_id)
-        event = await self._store.find_event(int(match["seq"])) if match else None
-        if (
-            match is None
-            or event is None
-            or event.position.epoch != match["epoch"]
-            or not event.kind.endswith("_ended")
-            or not allowed(event)
-        ):
-            raise NotFound
-        return self._termination(event, event.ended, self._clock.monotonic())
-
-    def termination_of(self, event: Event) -> Termination:
-        """Give the state of an ending that was just committed."""
-        return self._termination(event, event.ended, self._clock.monotonic())
-
     # Within.
 
     async def _find(self, session_id: SessionId) -> base.Found:
@@ -406,22 +288,6 @@ class Sessions:
         if found is None:
             raise InvalidToken
         return found
-
-    async def _require_actor(self, actor: SessionId | None) -> None:
-        """Raise SessionEnded where the actor's session is what has changed."""
-        if actor is not None:
-            found = await self._find(actor)
-            rules.require_live(found.session, self.policy, self._clock.now())
-
-    async def _end(
-        self, session: Session, decision: rules.End, actor: SessionId | None = None
-    ) -> Event:
-        ending = decision.ending
-        end = base.EndSession(
-            session.id, session.user_id, session.account_id, ending.reason, ending.by, ending.at
-        )
-        committed = await self._store.commit(end, actor=actor)
-        return committed.events[-1]
 
     def _advance(
         self,
@@ -438,8 +304,3 @@ class Sessions:
             absolute_expires_at=decision.absolute_expires_at,
             lineage=rules.rotated(session.lineage, token.secret_hash, sealed, now),
         )
-
-    def _termination(self, event: Event, ended: int, started: float) -> Termination:
-        waited = timedelta(seconds=self._clock.monotonic() - started)
-        name = TerminationId(f"t_{event.position.epoch}_{event.position.seq}")
-        return Termination(name, event, ended, "confirmed", waited)

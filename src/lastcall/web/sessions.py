@@ -12,7 +12,8 @@ from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE, SESSION
 from lastcall.ids import SessionId
 from lastcall.sessions import rules
-from lastcall.sessions.service import Caller, Termination
+from lastcall.sessions.endings import Termination
+from lastcall.sessions.service import Caller
 from lastcall.web import sign_in
 from lastcall.web.frame import frame
 from lastcall.web.person import PERSON, going_on
@@ -128,7 +129,7 @@ async def _result(call: Call[Caller, None, Listing], termination_id: str) -> dic
     """Say what came of a termination: by what the log holds, not by what the address says."""
     own = call.caller.user.id
     try:
-        ended = await call.node.sessions.termination(
+        ended = await call.node.sessions.endings.termination(
             termination_id, lambda event: event.user_id == own
         )
     except NotFound:

@@ -38,7 +38,7 @@ class Acceptance(Struct):
 async def show_set_up(call: Call[None, None, Link]) -> Response:
     """Ask for the organisation and its owner."""
     try:
-        await call.node.identity.require_setup(call.query.token)
+        await call.node.links.require_setup(call.query.token)
     except NotFound:
         return _dead(call)
     return _set_up(call, SetUp(call.query.token))
@@ -49,7 +49,7 @@ async def set_up(call: Call[None, SetUp, None]) -> Response:
     form = call.body
     device = browser.device_of(call)
     try:
-        tokens = await call.node.identity.set_up(
+        tokens = await call.node.links.set_up(
             form.token,
             form.organisation,
             form.name or None,
@@ -75,7 +75,7 @@ async def accept(call: Call[None, Acceptance, None]) -> Response:
     form = call.body
     device = browser.device_of(call)
     try:
-        tokens = await call.node.identity.accept(
+        tokens = await call.node.links.accept(
             form.token, form.password, Client("browser"), call.seen(device)
         )
     except NotFound:
@@ -105,7 +105,7 @@ async def _invitation(
 ) -> Response:
     policy = call.node.sessions.policy
     try:
-        welcome = await call.node.identity.welcome(token)
+        welcome = await call.node.links.welcome(token)
     except NotFound:
         return _dead(call)
     return render(

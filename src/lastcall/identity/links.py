@@ -1,0 +1,149 @@
+"""Links that work once: the set-up of a new database, and invitations."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from lastcall.clock import Clock, Entropy
+from lastcall.digests import digest
+from lastcall.errors import Conflict, NotFound
+from lastcall.identity.model import Account, SingleUse, SingleUsePurpose, User
+from lastcall.identity.passwords import Passwords, check_new_password
+from lastcall.identity.service import PASSWORD, Identity
+from lastcall.ids import UserId
+from lastcall.sessions.minting import Tokens
+from lastcall.sessions.model import Client, SignIn
+from lastcall.sessions.service import Sessions
+from lastcall.stores import base
+from lastcall.tokens import new_single_use
+
+INVITATION_LIFETIME: Final = timedelta(days=7)
+SETUP_LIFETIME: Final = timedelta(days=1)
+_SPENT: Final = "this link has been used or has run out; ask for a new one"
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Whom a link is for."""
+
+    user: User
+    account: Account
+
+
+class Links:
+    """The verbs: invite, welcome and accept; offer, require and do the set-up."""
+
+    def __init__(
+        self,
+        store: base.Store,
+        sessions: Sessions,
+        identity: Identity,
+        passwords: Passwords,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._identity = identity
+        self._passwords = passwords
+        self._clock = clock
+        self._entropy = entropy
+        self._min_length = sessions.policy.password_min_length
+
+    async def invite(self, user: User) -> tuple[str, timedelta]:
+        """Make the link's secret with which a user chooses a first password; an older link stops.
+        Raises Conflict for a user who has one.
+        """
+        if user.password_changed_at is not None:
+            raise Conflict("this user has a password already")
+        return await self._link("invitation", user.id, INVITATION_LIFETIME)
+
+    async def welcome(self, secret: str) -> Welcome:
+        """Tell whom an invitation is for, without using it up. Raises NotFound."""
+        user = await self._invited(secret)
+        account = await self._store.find_account(user.account_id)
+        if account is None:
+            raise NotFound
+        return Welcome(user, account)
+
+    async def accept(self, secret: str, password: str, client: Client, seen: SignIn) -> Tokens:
+        """Choose the password and begin the first session, using the invitation up; all or nothing.
+
+        Raises NotFound for a link that is used, replaced or run out; InvalidRequest.
+        """
+        user = await self._invited(secret)
+        check_new_password(password, self._min_length, user.email, user.name, field="password")
+        position = (await self._store.log_end()).position
+        hashed = await self._passwords.hash(password)
+        now = self._clock.now()
+        writes = (
+            base.UseUp(_hash(secret), "invitation", now),
+            base.SetPassword(user.id, hashed, now, None),
+        )
+        try:
+            return await self._sessions.begin(user, position, PASSWORD, client, seen, now, *writes)
+        except Conflict as error:
+            raise NotFound(_SPENT) from error
+
+    async def offer_setup(self) -> tuple[str, timedelta] | None:
+        """Make the secret of the set-up link where there is no account yet."""
+        if await self._store.list_accounts():
+            return None
+        return await self._link("setup", None, SETUP_LIFETIME)
+
+    async def require_setup(self, secret: str) -> None:
+        """Raise NotFound unless the set-up link is good."""
+        now = self._clock.now()
+        found = await self._store.find_single_use(_hash(secret), "setup", now)
+        if found is None or await self._store.list_accounts():
+            raise NotFound(_SPENT)
+
+    async def set_up(
+        self,
+        secret: str,
+        organisation: str,
+        name: str | None,
+        email: str,
+        password: str,
+        client: Client,
+        seen: SignIn,
+    ) -> Tokens:
+        """Make the first account and its owner, and begin their session, using the link up.
+
+        Raises NotFound for a link that is used or has run out; InvalidRequest.
+        """
+        await self.require_setup(secret)
+        position = (await self._store.log_end()).position
+        account, owner = await self._identity.prepare_first(
+            organisation, email, name=name, password=password
+        )
+        writes = (base.UseUp(_hash(secret), "setup", self._clock.now()), account, owner)
+        changed_at = owner.user.password_changed_at
+        try:
+            return await self._sessions.begin(
+                owner.user, position, PASSWORD, client, seen, changed_at, *writes
+            )
+        except Conflict as error:
+            raise NotFound(_SPENT) from error
+
+    async def _invited(self, secret: str) -> User:
+        now = self._clock.now()
+        found = await self._store.find_single_use(_hash(secret), "invitation", now)
+        user = await self._store.find_user(found.user_id) if found and found.user_id else None
+        if user is None or user.status != "active" or user.password_changed_at is not None:
+            raise NotFound(_SPENT)
+        return user
+
+    async def _link(
+        self, purpose: SingleUsePurpose, user_id: UserId | None, lifetime: timedelta
+    ) -> tuple[str, timedelta]:
+        secret, secret_hash = new_single_use(self._entropy)
+        expires_at = self._clock.now() + lifetime
+        await self._store.commit(
+            base.AddSingleUse(SingleUse(secret_hash, purpose, user_id, expires_at))
+        )
+        return secret, lifetime
+
+
+def _hash(secret: str) -> bytes:
+    return digest(secret.encode("utf-8", "replace"))

@@ -1,0 +1,121 @@
+"""Services: their keys, and the sessions that they begin for users whom they sign in themselves."""
+
+from dataclasses import replace
+
+from lastcall.clock import Clock, Entropy
+from lastcall.digests import same
+from lastcall.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    InvalidRequest,
+    LostRace,
+    NotFound,
+    TokenMissing,
+)
+from lastcall.identity.model import Scope, ServiceKey, User
+from lastcall.identity.names import check_name
+from lastcall.ids import AccountId, KeyId, new_key_id, new_user_id
+from lastcall.sessions.minting import Tokens
+from lastcall.sessions.model import Client, SignIn
+from lastcall.sessions.service import Sessions
+from lastcall.stores import base
+from lastcall.tokens import new_service_key, parse_service_key
+
+
+class Services:
+    """The verbs: create, revoke and authenticate a key; begin a session."""
+
+    def __init__(
+        self, store: base.Store, sessions: Sessions, clock: Clock, entropy: Entropy
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._clock = clock
+        self._entropy = entropy
+
+    async def create(
+        self, account_id: AccountId, name: str, scopes: tuple[Scope, ...]
+    ) -> tuple[ServiceKey, str]:
+        """Make a service key; the text is shown this once. Raises InvalidRequest."""
+        if not scopes:
+            raise InvalidRequest(FieldError("scopes", "missing", "a key needs a scope"))
+        now = self._clock.now()
+        key_id = new_key_id(now, self._entropy)
+        text, secret_hash = new_service_key(key_id, self._entropy)
+        key = ServiceKey(
+            key_id,
+            account_id,
+            check_name(name, "name"),
+            tuple(sorted(set(scopes))),
+            secret_hash,
+            now,
+        )
+        await self._store.commit(base.AddServiceKey(key))
+        return key, text
+
+    async def revoke(self, account_id: AccountId, key_id: KeyId) -> None:
+        """End a service key. Raises NotFound."""
+        try:
+            await self._store.commit(base.RevokeServiceKey(key_id, account_id, self._clock.now()))
+        except LostRace as error:
+            raise NotFound("there is no such key in force") from error
+
+    async def authenticate(self, text: str, scope: Scope) -> ServiceKey:
+        """Give the service key that a service showed. Raises TokenMissing for one that isn't good,
+        Forbidden for one without the scope.
+        """
+        parsed = parse_service_key(text)
+        key = await self._store.find_service_key(parsed[0]) if parsed else None
+        if parsed is None or key is None or not same(parsed[1], key.secret_hash):
+            raise TokenMissing("this needs a service key that is in force")
+        if scope not in key.scopes:
+            raise Forbidden(f"this key lacks the scope {scope}")
+        return key
+
+    async def begin_session(
+        self,
+        key: ServiceKey,
+        external_id: str,
+        email: str | None,
+        name: str | None,
+        amr: tuple[str, ...],
+        client: Client,
+        seen: SignIn,
+    ) -> Tokens:
+        """Begin a session for a user whom an application has signed in by itself; the external id
+        alone tells who it is. Raises Forbidden for a suspended user, InvalidRequest.
+        """
+        log = await self._store.log_end()
+        user = await self._store.find_external_user(key.account_id, external_id)
+        if user is None:
+            user = await self._add_external(key.account_id, external_id, email, name)
+        if user.status != "active":
+            raise Forbidden("the user is suspended")
+        vouched = replace(client, service_key=key.id)
+        return await self._sessions.begin(user, log.position, amr, vouched, seen)
+
+    async def _add_external(
+        self, account_id: AccountId, external_id: str, email: str | None, name: str | None
+    ) -> User:
+        now = self._clock.now()
+        user = User(
+            id=new_user_id(now, self._entropy),
+            account_id=account_id,
+            # Shown, never compared: an address that an application claims links to nobody.
+            email=email,
+            email_key=None,
+            external_id=external_id,
+            name=name,
+            role="member",
+            status="active",
+            created_at=now,
+        )
+        try:
+            await self._store.commit(base.AddUser(user, None))
+        except (Conflict, LostRace) as error:
+            found = await self._store.find_external_user(account_id, external_id)
+            if found is None:
+                raise Conflict from error
+            return found
+        return user

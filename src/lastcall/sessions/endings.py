@@ -1,0 +1,176 @@
+"""How sessions end, and what can be said of it: the operations, one method a verb."""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Literal
+
+from lastcall.clock import Clock
+from lastcall.errors import Conflict, InvalidToken, LostRace, NotFound, RateLimited, SessionEnded
+from lastcall.events import Actor, EndReason, Event
+from lastcall.ids import AccountId, SessionId, TerminationId, UserId
+from lastcall.secretfile import Secrets
+from lastcall.sessions import rules
+from lastcall.sessions.model import Session
+from lastcall.sessions.policy import Policy
+from lastcall.stores import base
+from lastcall.tokens import parse_refresh
+
+TRIES: Final = 4
+"""A decision is taken anew when it lost a race: to a rotation, and then to an ending."""
+_TERMINATION: Final = re.compile(r"t_(?P<epoch>[A-Za-z0-9_-]{12})_(?P<seq>[1-9][0-9]{0,17})")
+
+
+@dataclass(frozen=True, slots=True)
+class Termination:
+    """How far an ending has come. With one node and no verifiers it is confirmed as it commits."""
+
+    id: TerminationId
+    event: Event
+    ended: int
+    state: Literal["confirmed", "confirming"]
+    waited: timedelta
+    verifiers: int = 0
+    acknowledged: int = 0
+
+
+class Endings:
+    """The verbs: terminate, terminate all, sign out, follow a termination."""
+
+    def __init__(self, store: base.Store, secrets: Secrets, policy: Policy, clock: Clock) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._policy = policy
+        self._clock = clock
+
+    async def terminate(
+        self,
+        session_id: SessionId,
+        reason: EndReason,
+        by: Actor,
+        allowed: Callable[[Session], bool],
+        actor: SessionId | None = None,
+    ) -> Termination:
+        """End a session that the actor may end; one that has ended keeps its first ending.
+
+        Raises NotFound for an unknown one and for one that isn't allowed, alike; SessionEnded where
+        the actor's own session has ended.
+        """
+        started = self._clock.monotonic()
+        for _ in range(TRIES):
+            found = await self._store.find_session(session_id)
+            if found is None or not allowed(found.session):
+                raise NotFound
+            if found.session.ending is not None and found.session.ending.seq is not None:
+                event = await self._store.find_event(found.session.ending.seq)
+                if event is not None:
+                    return self._termination(event, 0, started)
+            decision = rules.terminate(found.session, reason, by, self._policy, self._clock.now())
+            if decision is None:
+                break
+            try:
+                event = await self.end(found.session, decision, actor)
+            except LostRace:
+                await self._require_actor(actor)
+                continue
+            return self._termination(event, event.ended, started)
+        raise Conflict
+
+    async def terminate_all(
+        self,
+        user_id: UserId,
+        account_id: AccountId,
+        reason: EndReason,
+        by: Actor,
+        spared: SessionId | None = None,
+        *writes: base.Write,
+        actor: SessionId | None = None,
+    ) -> Termination:
+        """End all of a user's sessions, but the spared one, by one event, together with other
+        writes. Raises SessionEnded where the session of the actor (without one, the spared one)
+        has ended itself.
+        """
+        actor = actor or spared
+        started = self._clock.monotonic()
+        now = self._clock.now()
+        end = base.EndUser(user_id, account_id, spared, reason, by, now, self._policy)
+        try:
+            committed = await self._store.commit(*writes, end, actor=actor)
+        except LostRace as error:
+            await self._require_actor(actor)
+            raise Conflict from error
+        event = committed.events[-1]
+        return self._termination(event, event.ended, started)
+
+    async def sign_out(self, session_id: SessionId) -> None:
+        """End a session by its own wish; nothing where it has ended or isn't there."""
+        by = Actor("self")
+        try:
+            await self.terminate(session_id, "signed_out", by, lambda _: True)
+        except NotFound:
+            return
+
+    async def sign_out_refresh(self, text: str) -> None:
+        """End the session of a refresh token; nothing where it is not genuine. One that was used
+        up long ago is a theft, as at a refresh."""
+        with suppress(InvalidToken, SessionEnded, LostRace):
+            token = parse_refresh(text, self._secrets)
+            found = await self._find(token.session_id)
+            shown = rules.Shown(token.generation, token.secret_hash)
+            decision = None
+            with suppress(RateLimited):  # a parent that was shown too often may still sign out
+                decision = rules.refresh(found.session, shown, self._policy, self._clock.now())
+            if isinstance(decision, rules.End):
+                await self.end(found.session, decision)
+            else:
+                await self.sign_out(token.session_id)
+
+    async def termination(
+        self, termination_id: str, allowed: Callable[[Event], bool]
+    ) -> Termination:
+        """Follow a termination. Raises NotFound."""
+        match = _TERMINATION.fullmatch(termination_id)
+        event = await self._store.find_event(int(match["seq"])) if match else None
+        if (
+            match is None
+            or event is None
+            or event.position.epoch != match["epoch"]
+            or not event.kind.endswith("_ended")
+            or not allowed(event)
+        ):
+            raise NotFound
+        return self._termination(event, event.ended, self._clock.monotonic())
+
+    def termination_of(self, event: Event) -> Termination:
+        """Give the state of an ending that was just committed."""
+        return self._termination(event, event.ended, self._clock.monotonic())
+
+    async def end(
+        self, session: Session, decision: rules.End, actor: SessionId | None = None
+    ) -> Event:
+        """Write an ending that was decided. Raises LostRace."""
+        ending = decision.ending
+        end = base.EndSession(
+            session.id, session.user_id, session.account_id, ending.reason, ending.by, ending.at
+        )
+        committed = await self._store.commit(end, actor=actor)
+        return committed.events[-1]
+
+    async def _find(self, session_id: SessionId) -> base.Found:
+        found = await self._store.find_session(session_id)
+        if found is None:
+            raise InvalidToken
+        return found
+
+    async def _require_actor(self, actor: SessionId | None) -> None:
+        """Raise SessionEnded where the actor's session is what has changed."""
+        if actor is not None:
+            found = await self._find(actor)
+            rules.require_live(found.session, self._policy, self._clock.now())
+
+    def _termination(self, event: Event, ended: int, started: float) -> Termination:
+        waited = timedelta(seconds=self._clock.monotonic() - started)
+        name = TerminationId(f"t_{event.position.epoch}_{event.position.seq}")
+        return Termination(name, event, ended, "confirmed", waited)

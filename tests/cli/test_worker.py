@@ -1,0 +1,107 @@
+"""The limits that a serving process adds to its HTTP parser, over a real socket."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from starlette.types import Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from lastcall.cli import worker
+from lastcall.cli.worker import LimitedProtocol, WithoutQuery
+
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+
+
+async def say_headers(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the names of the request's headers, read after its body."""
+    while (await receive()).get("more_body"):
+        pass
+    body = b" ".join(name for name, _ in scope["headers"])
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect to a server that runs the protocol."""
+    config = Config(say_headers, http=LimitedProtocol, ws="none", lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: LimitedProtocol(config, state, {}), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            for connection in state.connections:
+                connection.transport.close()
+            await asyncio.gather(*state.tasks)
+
+
+async def test_a_connection_is_kept_for_one_request_after_the_other() -> None:
+    async with connected() as (reader, writer):
+        for _ in range(3):
+            writer.write(GET + b"\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            assert await reader.readexactly(4) == b"host"
+
+
+@pytest.mark.parametrize("requests_before", [0, 1])
+async def test_a_head_without_an_end_is_refused_at_its_limit(requests_before: int) -> None:
+    async with connected() as (reader, writer):
+        for _ in range(requests_before):
+            writer.write(GET + b"\r\n")
+            await reader.readuntil(b"host")
+        writer.write(GET + b"X-Long: ")
+        answer = asyncio.ensure_future(reader.read())
+        sent = 0
+        while not answer.done() and sent < 64 * worker.HEAD_LIMIT:
+            writer.write(b"x" * 4096)
+            sent += 4096
+            await asyncio.wait({answer}, timeout=0.001)
+        assert (await answer).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("begun", [b"", GET], ids=["nothing", "half a head"])
+async def test_a_client_that_sends_no_whole_head_is_not_waited_for(
+    begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "HEAD_SECONDS", 0.05)
+    async with connected() as (reader, writer):
+        writer.write(begun)
+        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_slow_body_is_no_slow_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "HEAD_SECONDS", 0.05)
+    async with connected() as (reader, writer):
+        writer.write(GET + b"Content-Length: 2\r\n\r\na")
+        answer = asyncio.ensure_future(reader.readuntil(b"content-length"))
+        await asyncio.wait({answer}, timeout=0.2)
+        assert not answer.done()
+        writer.write(b"b")
+        assert (await answer).endswith(b"content-length")
+
+
+async def test_what_follows_a_body_is_no_header_of_the_request() -> None:
+    """Else it could say who is calling, after that was checked."""
+    async with connected() as (reader, writer):
+        writer.write(GET + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
+        writer.write(b"1\r\na\r\n0\r\nCookie: a=b\r\n\r\n")
+        writer.write_eof()
+        assert (await reader.read()).endswith(b"\r\n\r\nhost transfer-encoding connection")
+
+
+def test_the_access_log_holds_no_query() -> None:
+    arguments = ("127.0.0.1:1", "GET", "/setup?token=secret", "1.1", 200)
+    record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "%s", arguments, None)
+    assert WithoutQuery().filter(record)
+    assert record.args == ("127.0.0.1:1", "GET", "/setup", "1.1", 200)
