@@ -9,11 +9,11 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --
 	--generate-hashes --no-emit-find-links --custom-compile-command "make lock" --extra server
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock
+.PHONY: help setup demo test check bench screenshots lock
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/installed  ## install everything into .venv; does nothing when that is up to date
 
@@ -35,6 +35,9 @@ check: .venv/installed  ## format, lint, types, which module may import which, l
 
 bench: .venv/installed  ## measure what is fast, and say how
 	@$(BIN)/python -m benchmarks
+
+screenshots: .venv/installed .venv/chromium-path  ## take pictures of every page, wide, narrow and dark, into screenshots/
+	@$(BIN)/python -m tools.screenshots screenshots
 
 lock: .venv/created  ## choose all dependencies' versions anew and write them to requirements/
 	@test -x $(BIN)/uv || $(PIP) uv
