@@ -64,7 +64,7 @@ class Settings:
     @property
     def secure(self) -> bool:
         """Whether people reach the server over TLS, as the public URL says; never a header."""
-        return self.public_url.startswith("https:")
+        return urlsplit(self.public_url).scheme == "https"
 
     @property
     def base_path(self) -> str:

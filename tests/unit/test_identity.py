@@ -730,3 +730,12 @@ async def test_an_admin_who_was_logged_out_meanwhile_can_log_out_nobody(
     with pytest.raises(Error):
         await node.store.commit(end, actor=ada.session.id)
     await calls(node, bobs)
+
+
+async def test_a_refresh_by_the_service_leaves_the_person_where_they_were(
+    node: Node, ada: Tokens, key: ServiceKey
+) -> None:
+    """The service refreshes from its own address, not from the person's."""
+    tokens = await node.services.begin_session(key, "42", None, None, (), NATIVE, SEEN)
+    after = await node.sessions.refresh(tokens.refresh_token, "8.8.8.8")
+    assert (after.session.ip, after.session.place) == (tokens.session.ip, tokens.session.place)

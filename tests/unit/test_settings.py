@@ -307,3 +307,9 @@ def test_a_password_length_of_one_s_own_reaches_the_workers_or_is_refused(
     except SettingsError:
         return
     assert load() == settings
+
+
+def test_the_scheme_of_the_public_url_decides_in_any_spelling() -> None:
+    """RFC 3986, section 3.1: schemes are compared without case."""
+    assert Settings(public_url="HTTPS://id.example.com").secure
+    assert not Settings(public_url="HTTP://localhost:8000").secure

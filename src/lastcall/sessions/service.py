@@ -168,7 +168,8 @@ class Sessions:
         successor = new_refresh(token.session_id, token.generation + 1, self._entropy)
         sealed = seal_successor(token, successor, self._secrets, self._entropy)
         session = self._advance(found.session, decision, successor, sealed, now)
-        if ip is not None and ip != session.ip:
+        # A service refreshes from its own address, which is not the person's.
+        if ip is not None and ip != session.ip and session.client.service_key is None:
             session = replace(session, ip=ip, place=self._locator.locate(ip))
         committed = await self._store.commit(base.Rotate(session))
         return await self._minter.mint(session, found.user, successor, committed.position, now)

@@ -69,15 +69,22 @@ def may_act() -> ColumnElement[bool]:
     return and_(alive(), users.c.status == "active")
 
 
-def running(policy: Policy, now: datetime) -> ColumnElement[bool]:
-    """Hold for a session that has not run out: `rules.expiry` in SQL."""
-    at = micros(now)
+def _running() -> ColumnElement[bool]:
+    """Hold for a session that has not run out: `rules.expiry` in SQL, by the values of `_times`."""
     return and_(
-        sessions.c.idle_expires_at > at,
-        sessions.c.last_active_at > micros(now - policy.refresh_lifetime),
-        sessions.c.absolute_expires_at > at,
-        sessions.c.auth_time > micros(now - policy.absolute_lifetime),
+        sessions.c.idle_expires_at > bindparam("now"),
+        sessions.c.last_active_at > bindparam("active_after"),
+        sessions.c.absolute_expires_at > bindparam("now"),
+        sessions.c.auth_time > bindparam("proved_after"),
     )
+
+
+def _times(policy: Policy, now: datetime) -> dict[str, int]:
+    return {
+        "now": micros(now),
+        "active_after": micros(now - policy.refresh_lifetime),
+        "proved_after": micros(now - policy.absolute_lifetime),
+    }
 
 
 def _covering(kind: str, owner: ColumnElement[bool]) -> Select[tuple[int]]:
@@ -151,6 +158,39 @@ _ANY = _found(_session_select())
 _LOG_END = Prepared(select(*_LOG))
 
 
+_FOREVER = 2**62
+"""Later than every time that is kept."""
+
+
+def _list(running: ColumnElement[bool]) -> Prepared:
+    return Prepared(
+        _session_select()
+        .where(
+            sessions.c.user_id == bindparam("user_id"),
+            running,
+            sessions.c.last_active_at >= bindparam("since"),
+            sessions.c.id != bindparam("without"),
+            tuple_(sessions.c.last_active_at, sessions.c.id)
+            < tuple_(bindparam("before_at"), bindparam("before_id")),
+        )
+        .order_by(sessions.c.last_active_at.desc(), sessions.c.id.desc())
+        .limit(bindparam("most"))
+    )
+
+
+_ACTIVE = and_(alive(), _running())
+_LISTS = {"active": _list(_ACTIVE), "ended": _list(~_ACTIVE)}
+_COUNT = Prepared(
+    select(func.count())
+    .select_from(OWNED)
+    .where(
+        sessions.c.user_id == bindparam("user_id"),
+        sessions.c.id != bindparam("without"),
+        _ACTIVE,
+    )
+)
+
+
 def _found_of(row: rows.Row) -> Found:
     log_row = {column.name: row[f"l_{column.name}"] for column in _LOG}
     return Found(rows.session_of(row), rows.user_of(row, "u_"), _log_end_of(log_row))
@@ -188,21 +228,18 @@ def find_session(db: Connection, session_id: SessionId) -> Found | None:
 
 def list_sessions(db: Connection, query: SessionQuery) -> tuple[Session, ...]:
     """List a user's sessions, by last activity, newest first."""
-    active = and_(alive(), running(query.policy, query.now))
-    statement = _session_select().where(
-        sessions.c.user_id == query.user_id, active if query.which == "active" else ~active
+    last = query.before
+    found = _LISTS[query.which].rows(
+        db,
+        user_id=query.user_id,
+        since=micros(query.since) if query.since else 0,
+        without=query.without or "",
+        before_at=micros(last.at) if last else _FOREVER,
+        before_id=last.id if last else "",
+        most=query.limit,
+        **_times(query.policy, query.now),
     )
-    if query.since is not None:
-        statement = statement.where(sessions.c.last_active_at >= micros(query.since))
-    if query.without is not None:
-        statement = statement.where(sessions.c.id != query.without)
-    if query.before is not None:
-        last = query.before
-        statement = statement.where(
-            tuple_(sessions.c.last_active_at, sessions.c.id) < tuple_(micros(last.at), last.id)
-        )
-    statement = statement.order_by(sessions.c.last_active_at.desc(), sessions.c.id.desc())
-    return _all(db, statement.limit(query.limit), rows.session_of)
+    return tuple(rows.session_of(row) for row in found)
 
 
 def count_sessions(
@@ -213,14 +250,9 @@ def count_sessions(
     spared: SessionId | None = None,
 ) -> int:
     """Count a user's active sessions, but the spared one."""
-    statement = (
-        select(func.count())
-        .select_from(OWNED)
-        .where(sessions.c.user_id == user_id, alive(), running(policy, now))
-    )
-    if spared is not None:
-        statement = statement.where(sessions.c.id != spared)
-    return db.execute(statement).scalar_one()
+    values = _times(policy, now)
+    counted = _COUNT.run(db, user_id=user_id, without=spared or "", **values).scalar_one()
+    return int(counted)
 
 
 def find_event(db: Connection, seq: int) -> Event | None:
