@@ -1,5 +1,6 @@
 """Accounts and users: what is printed to people and to programs."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lastcall.stores.opening import open_store
 from tests.cli.conftest import PASSWORD, Lastcall
+from tests.support.fakes import START, FakeEntropy
 from tests.support.servers import environment
 
 ADD = ("user", "add", "ada@example.com", "--password-stdin")
@@ -196,3 +199,15 @@ def test_an_unknown_user_is_refused_and_shown_harmlessly(acme: Lastcall, verb: s
     done = acme("user", verb, "\x1b[2Jbo@example.com")
     assert (done.status, done.out) == (1, "")
     assert done.err == "lastcall: there is no user \\x1b[2Jbo@example.com\n"
+
+
+def test_a_database_without_an_account_says_what_to_do_first(
+    lastcall: Lastcall, tmp_path: Path
+) -> None:
+    """As `serve` leaves it, before anybody has followed the set-up link."""
+    opened = open_store(f"sqlite:///{tmp_path}/lastcall.db", None, START, FakeEntropy())
+    asyncio.run(opened.store.close())
+    done = lastcall("account", "list")
+    assert (done.status, done.out) == (0, "")
+    assert "lastcall user add EMAIL" in done.err
+    assert lastcall("account", "list", "--json").data == {"accounts": []}

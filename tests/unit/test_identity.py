@@ -739,3 +739,28 @@ async def test_a_refresh_by_the_service_leaves_the_person_where_they_were(
     tokens = await node.services.begin_session(key, "42", None, None, (), NATIVE, SEEN)
     after = await node.sessions.refresh(tokens.refresh_token, "8.8.8.8")
     assert (after.session.ip, after.session.place) == (tokens.session.ip, tokens.session.place)
+
+
+async def test_who_has_a_password_is_not_invited(node: Node, ada: Tokens) -> None:
+    """Otherwise a link would be a way round the password."""
+    with pytest.raises(Conflict, match="already"):
+        await node.links.invite(ada.user)
+
+
+async def test_an_invitation_ends_where_its_user_has_got_a_password(
+    node: Node, ada: Tokens
+) -> None:
+    user = await node.identity.add_user(ada.user.account_id, "grace@example.com")
+    secret, _ = await node.links.invite(user)
+    await node.store.commit(
+        base.SetPassword(user.id, "a hash", node.clock.now(), user.password_changed_at)
+    )
+    with pytest.raises(NotFound):
+        await node.links.accept(secret, NEW, BROWSER, SEEN)
+
+
+async def test_only_the_first_organisation_is_added_with_its_owner(node: Node, ada: Tokens) -> None:
+    with pytest.raises(Conflict):
+        await node.identity.add_first("Another", "grace@example.com", name=None, password=PASSWORD)
+    with pytest.raises(NotFound):
+        await node.identity.find_by_email("grace@example.com")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
 from lastcall.errors import FieldError, InvalidCredentials, InvalidRequest, Unavailable
 from lastcall.identity.passwords import (
@@ -14,6 +15,7 @@ from lastcall.identity.passwords import (
     QUEUE,
     STANDARD,
     Passwords,
+    _hash_of_nobody,
     check_new_password,
 )
 
@@ -257,3 +259,19 @@ async def test_callers_who_leave_give_their_places_back_when_their_work_is_done(
         await asyncio.to_thread(lambda: None)
     await asyncio.sleep(0)
     assert await passwords.verify(stored, "kx9!qvmw") is None
+
+
+async def test_after_the_end_there_is_no_hashing_and_no_place_is_lost() -> None:
+    ended = Passwords(CHEAP, threads=1)
+    ended.close()
+    for _ in range(QUEUE + 1):
+        with pytest.raises(Unavailable, match="going down"):
+            await ended.hash("x")
+
+
+async def test_nobodys_hash_takes_the_work_of_the_parameters_in_force() -> None:
+    """Its parameters are read from it as from anybody's."""
+    stored = _hash_of_nobody(STANDARD)
+    assert not STANDARD.check_needs_rehash(stored)
+    with pytest.raises(VerifyMismatchError):
+        STANDARD.verify(stored, b"")

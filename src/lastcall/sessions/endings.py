@@ -63,13 +63,9 @@ class Endings:
             found = await self._store.find_session(session_id)
             if found is None or not allowed(found.session):
                 raise NotFound
-            if found.session.ending is not None and found.session.ending.seq is not None:
-                event = await self._store.find_event(found.session.ending.seq)
-                if event is not None:
-                    return self._termination(event, 0, started)
             decision = rules.terminate(found.session, reason, by, self._policy, self._clock.now())
             if decision is None:
-                break
+                return self._termination(await self._event_of(found.session), 0, started)
             try:
                 event = await self.end(found.session, decision, actor)
             except LostRace:
@@ -157,6 +153,13 @@ class Endings:
         )
         committed = await self._store.commit(end, actor=actor)
         return committed.events[-1]
+
+    async def _event_of(self, session: Session) -> Event:
+        seq = session.ending.seq if session.ending else None
+        event = await self._store.find_event(seq or 0)
+        if event is None:
+            raise NotFound("what ended this session is too long ago to be known")
+        return event
 
     async def _find(self, session_id: SessionId) -> base.Found:
         found = await self._store.find_session(session_id)
