@@ -84,7 +84,8 @@ class Person:
             self.goes_to("/sign-in")
         self.page.get_by_label("Email").fill(email)
         self.page.get_by_role("textbox", name="Password").fill(password)
-        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        with self.page.expect_navigation():  # also where the form comes back with an error
+            self.page.get_by_role("button", name="Sign in", exact=True).click()
 
     def is_at(self, path: str) -> None:
         """Require that the page of this path is shown, whatever its query."""
@@ -94,8 +95,14 @@ class Person:
         """Give the browser's cookies by name."""
         return {cookie["name"]: dict(cookie) for cookie in self.page.context.cookies()}
 
+    def has_rows(self, count: int) -> None:
+        """Require that so many sessions are listed."""
+        expect(self.page.locator("tbody tr")).to_have_count(count)
+
     @property
     def rows(self) -> list[str]:
         """The listed sessions as text, a row each, with bars between what stands apart."""
+        expect(self.page.locator("tbody tr").first).to_be_visible()
+        self.page.wait_for_load_state()
         texts = self.page.locator("tbody tr").all_inner_texts()
         return [" | ".join(filter(None, map(str.strip, re.split(r"[\n\t]", it)))) for it in texts]

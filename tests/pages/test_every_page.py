@@ -253,7 +253,7 @@ def test_a_form_of_another_site_changes_nothing(
     after = ada.cookies()
     assert after["lastcall-refresh"]["value"] == before["lastcall-refresh"]["value"]
     ada.goes_to(SESSIONS)
-    assert len(ada.rows) == 2
+    ada.has_rows(2)
     expect(ada.page.locator(".profile .who")).to_contain_text(EMAIL)
 
 

@@ -53,7 +53,7 @@ def test_an_old_proof_is_asked_for_anew_and_leads_back_to_the_question(
     assert len(site.run(_active(site))) == 2
     ada.page.locator("main").get_by_role("button", name="Terminate").click()
     expect(ada.page.locator("#result")).to_contain_text("1 session ended.")
-    assert len(ada.rows) == 1
+    ada.has_rows(1)
 
 
 def test_a_fresh_proof_is_enough(site: Running, ada: Person, javascript: bool) -> None:
@@ -153,7 +153,7 @@ def test_what_a_late_form_asks_for_is_done_and_the_browser_goes_on(
             assert ada.cookies()["lastcall-refresh"]["value"] != before
         site.clock.advance(minutes=5)
         ada.goes_to(SESSIONS)
-        assert len(ada.rows) == 2
+        ada.has_rows(2)
 
 
 async def _active(site: Running) -> list[str]:

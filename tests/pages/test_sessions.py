@@ -59,7 +59,7 @@ def test_who_is_terminated_is_told_so_and_from_where_at_the_next_click(
     terminate(ada, "Windows", javascript)
     ada.is_at(SESSIONS)
     expect(ada.page.locator("#result")).to_contain_text("Signed out everywhere. 1 session ended.")
-    assert len(ada.rows) == 1
+    ada.has_rows(1)
     for _ in range(2):
         ben.goes_to(SESSIONS)
         ben.is_at("/sign-in")
@@ -88,7 +88,7 @@ def test_terminating_the_others_says_how_many_and_keeps_this_one(
     expect(asked).to_contain_text("This device stays signed in.")
     asked.get_by_role("button", name="Terminate 2 sessions").click()
     expect(ada.page.locator("#result")).to_contain_text("Signed out everywhere. 2 sessions ended.")
-    assert len(ada.rows) == 1
+    ada.has_rows(1)
     expect(ada.page.get_by_text("This is your only session.")).to_be_visible()
     for other in others:
         other.goes_to(SESSIONS)
@@ -131,7 +131,7 @@ def test_the_question_can_be_answered_with_no(site: Running, sit: Sit, javascrip
     asked.get_by_text("Cancel").click()
     ada.is_at(SESSIONS)
     expect(ada.page.get_by_role("dialog")).to_have_count(0)
-    assert len(ada.rows) == 2
+    ada.has_rows(2)
 
 
 def test_everything_can_be_done_with_the_keyboard_alone(site: Running, sit: Sit) -> None:
@@ -224,7 +224,7 @@ def test_many_sessions_come_in_parts(site: Running, sit: Sit) -> None:
     site.run(sign_in())
     ada = sit(site)
     ada.signs_in()
-    assert len(ada.rows) == 50
+    ada.has_rows(50)
     first = ada.rows
     expect(ada.page.get_by_role("link", name="Terminate sessions")).to_be_visible()
     ada.page.get_by_role("link", name="Older sessions").click()
@@ -249,7 +249,7 @@ def test_nobody_sees_or_ends_somebody_elses_sessions(site: Running, sit: Sit) ->
     session_id = site.run(add())
     bob = sit(site)
     bob.signs_in("bob@example.com")
-    assert len(bob.rows) == 1
+    bob.has_rows(1)
     assert bob.goes_to(f"{SESSIONS}/terminate?session={session_id}") == 404
     bob.goes_to(SESSIONS)
     answer = bob.page.evaluate(
@@ -303,5 +303,5 @@ def test_the_page_takes_a_fixed_number_of_reads(
     site.run(sign_in())
     statements.clear()
     ada.goes_to(SESSIONS)
-    assert len(ada.rows) == 13
+    ada.has_rows(13)
     assert len(statements) == few

@@ -81,7 +81,7 @@ def test_signing_in_anew_takes_the_place_of_the_session_before(site: Running, si
     site.clock.advance(hours=1, minutes=1)
     ada.goes_to("/sign-in")
     ada.signs_in()
-    assert len(ada.rows) == 1
+    ada.has_rows(1)
     assert ada.cookies()["lastcall-refresh"]["value"] != old
 
 
