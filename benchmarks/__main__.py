@@ -38,7 +38,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=_positive, default=7, help="how often; 7")
     parser.add_argument(
-        "--seconds", type=float, default=0.25, help="how long each turn of a round lasts; 0.25"
+        "--seconds", type=float, default=0.2, help="how long each turn of a round lasts; 0.2"
     )
     parser.add_argument(
         "--only", metavar="NAME", action="append", help="operations with NAME in their name"

@@ -27,7 +27,8 @@ def machine(folder: Path) -> dict[str, object]:
         "processor": _processor(),
         "processors": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()}",
-        "fdatasync_ms": round(_sync_seconds(folder) * 1000, 3),
+        "sync_ms": round(_sync_seconds(folder) * 1000, 3),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         **{name: _version(name) for name in ("lastcall", *PACKAGES)},
@@ -38,7 +39,7 @@ def describe(facts: dict[str, object]) -> str:
     """Write the machine as lines."""
     first = (
         f"{facts['processor']}, {facts['processors']} processors, {facts['system']}, "
-        f"a durable write takes {facts['fdatasync_ms']} ms"
+        f"a durable write takes {facts['sync_ms']} ms, load {facts['load']} before the run"
     )
     names = ("lastcall", "python", "sqlite", *PACKAGES)
     return first + "\n" + ", ".join(f"{name} {facts[name]}" for name in names)

@@ -107,7 +107,8 @@ def open_access(
     if len(token) > MAX_LENGTH or token.count(".") != 2 or not token.isascii():
         raise InvalidToken
     try:
-        header = jws.extract_compact(token.encode("ascii")).headers()
+        signed = jws.extract_compact(token.encode("ascii"), registry=_registry)
+        header = signed.headers()
         key_id = header.get("kid")
         if set(header) != {"alg", "kid", "typ"} or not isinstance(key_id, str):
             raise InvalidToken
@@ -116,8 +117,9 @@ def open_access(
         key = find_key(key_id)
         if key is None:
             raise InvalidToken
-        payload = jws.deserialize_compact(token, key, registry=_registry).payload
-        claims = _claims_decoder.decode(payload)
+        if not jws.validate_compact(signed, key, registry=_registry):
+            raise InvalidToken
+        claims = _claims_decoder.decode(signed.payload)
         access = _access(claims)
     except (JoseError, ValueError, OverflowError, OSError) as error:
         raise InvalidToken from error

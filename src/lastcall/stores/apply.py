@@ -61,10 +61,10 @@ class Transaction:
     def append(self, kind: EventKind, at: datetime, **details: Unpack[Details]) -> Event:
         """Append an event. Its number comes from the log's row, whose lock is held until the
         commit: the order of numbers is the order of commits (rule 1)."""
-        row = self.db.execute(update(log).values(seq=log.c.seq + 1).returning(log)).mappings().one()
+        row = _NEXT.rows(self.db)[0]
         timeline = Timeline(row["timeline_number"], row["timeline_name"])
         event = Event(Position(row["epoch"], timeline, row["seq"]), kind, at, **details)
-        self.db.execute(insert(events).values(rows.event_row(event)))
+        _APPEND.run(self.db, **rows.event_row(event))
         self.events.append(event)
         return event
 
@@ -74,13 +74,7 @@ class Transaction:
 
     def require_alive(self, session_id: SessionId) -> None:
         """Raise LostRace unless the session lives (rule 2)."""
-        statement = (
-            select(sessions.c.id)
-            .select_from(reads.OWNED)
-            .where(sessions.c.id == session_id, reads.may_act())
-            .with_for_update()
-        )
-        if self.db.execute(statement).first() is None:
+        if _ACTING.run(self.db, session_id=session_id).first() is None:
             raise LostRace("the session has ended")
 
 
@@ -112,6 +106,20 @@ def _alive_here() -> ColumnElement[bool]:
     )
 
 
+_NEXT = Prepared(update(log).values(seq=log.c.seq + 1).returning(log))
+_APPEND = Prepared(insert(events).values({one.name: bindparam(one.name) for one in events.c}))
+_ACTING = Prepared(
+    select(sessions.c.id)
+    .select_from(reads.OWNED)
+    .where(sessions.c.id == bindparam("session_id"), reads.may_act())
+    .with_for_update()
+)
+_KNOWN = Prepared(select(sessions.c.id).where(sessions.c.id == bindparam("session_id")))
+_END = Prepared(
+    update(sessions)
+    .where(sessions.c.id == bindparam("session_id"))
+    .values(ended_seq=bindparam("seq"))
+)
 _ROTATE = Prepared(
     update(sessions)
     .where(
@@ -375,8 +383,7 @@ def _(write: base.MarkStale, transaction: Transaction) -> None:
 
 @apply.register
 def _(write: base.EndSession, transaction: Transaction) -> None:
-    known = select(sessions.c.id).where(sessions.c.id == write.session_id)
-    is_known = transaction.db.execute(known).first() is not None
+    is_known = _KNOWN.run(transaction.db, session_id=write.session_id).first() is not None
     if is_known:
         transaction.require_alive(write.session_id)
     event = transaction.append(
@@ -389,11 +396,7 @@ def _(write: base.EndSession, transaction: Transaction) -> None:
         actor=write.by,
         ended=int(is_known and not write.reason.startswith("expired_")),
     )
-    transaction.db.execute(
-        update(sessions)
-        .where(sessions.c.id == write.session_id)
-        .values(ended_seq=event.position.seq)
-    )
+    _END.run(transaction.db, session_id=write.session_id, seq=event.position.seq)
 
 
 @apply.register
