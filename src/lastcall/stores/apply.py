@@ -1,15 +1,10 @@
 """How each write is applied, for every database. Called inside the transaction of a commit."""
 
-from datetime import datetime
 from functools import singledispatch
-from typing import Any, TypedDict, Unpack, cast
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    CursorResult,
-    Executable,
-    Result,
     bindparam,
     delete,
     exists,
@@ -20,16 +15,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from lastcall.errors import Conflict, LostRace
-from lastcall.events import Actor, EndReason, Event, EventKind, Position, Timeline
-from lastcall.ids import AccountId, SessionId, UserId
+from lastcall.ids import SessionId
 from lastcall.stores import base, reads, rows
 from lastcall.stores.prepared import Prepared
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import (
     accounts,
-    events,
     installation,
-    log,
     service_keys,
     sessions,
     sign_ins,
@@ -37,45 +29,7 @@ from lastcall.stores.schema import (
     single_use,
     users,
 )
-
-
-class Details(TypedDict, total=False):
-    """What an event says beside its kind and time."""
-
-    account_id: AccountId
-    user_id: UserId
-    session_id: SessionId
-    spared: SessionId | None
-    reason: EndReason
-    actor: Actor
-    ended: int
-
-
-class Transaction:
-    """One commit under way: a connection, and the events that it has appended."""
-
-    def __init__(self, db: Connection) -> None:
-        self.db = db
-        self.events: list[Event] = []
-
-    def append(self, kind: EventKind, at: datetime, **details: Unpack[Details]) -> Event:
-        """Append an event. Its number comes from the log's row, whose lock is held until the
-        commit: the order of numbers is the order of commits (rule 1)."""
-        row = _NEXT.rows(self.db)[0]
-        timeline = Timeline(row["timeline_number"], row["timeline_name"])
-        event = Event(Position(row["epoch"], timeline, row["seq"]), kind, at, **details)
-        _APPEND.run(self.db, **rows.event_row(event))
-        self.events.append(event)
-        return event
-
-    def require(self, statement: Executable) -> None:
-        """Execute a guarded statement; raises LostRace where it changes nothing."""
-        _require_change(self.db.execute(statement))
-
-    def require_alive(self, session_id: SessionId) -> None:
-        """Raise LostRace unless the session lives (rule 2)."""
-        if _ACTING.run(self.db, session_id=session_id).first() is None:
-            raise LostRace("the session has ended")
+from lastcall.stores.transaction import Transaction, require_change
 
 
 def commit(
@@ -106,14 +60,6 @@ def _alive_here() -> ColumnElement[bool]:
     )
 
 
-_NEXT = Prepared(update(log).values(seq=log.c.seq + 1).returning(log))
-_APPEND = Prepared(insert(events).values({one.name: bindparam(one.name) for one in events.c}))
-_ACTING = Prepared(
-    select(sessions.c.id)
-    .select_from(reads.OWNED)
-    .where(sessions.c.id == bindparam("session_id"), reads.may_act())
-    .with_for_update()
-)
 _KNOWN = Prepared(select(sessions.c.id).where(sessions.c.id == bindparam("session_id")))
 _END = Prepared(
     update(sessions)
@@ -139,12 +85,6 @@ _COUNT_REPEAT = Prepared(
     )
     .values(repeats=sessions.c.repeats + 1)
 )
-
-
-def _require_change(result: Result[*tuple[Any, ...]]) -> None:
-    """Raise LostRace where a guarded statement has changed nothing."""
-    if cast("CursorResult[*tuple[Any, ...]]", result).rowcount == 0:
-        raise LostRace("what this rested on has changed")
 
 
 # Accounts, users and what proves them.
@@ -354,7 +294,7 @@ def _(write: base.Rotate, transaction: Transaction) -> None:
         before=session.lineage.generation - 1,
         **rows.rotation_row(session),
     )
-    _require_change(result)
+    require_change(result)
 
 
 @apply.register
@@ -362,7 +302,7 @@ def _(write: base.CountRepeat, transaction: Transaction) -> None:
     result = _COUNT_REPEAT.run(
         transaction.db, session_id=write.session_id, now=write.generation, most=write.limit
     )
-    _require_change(result)
+    require_change(result)
 
 
 @apply.register
