@@ -33,7 +33,7 @@ async def loaded(reply: Reply, users: list[User]) -> Turn:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         try:
-            return await load(port, users, seconds=60)
+            return await load(port, users, seconds=5)
         finally:
             await asyncio.gather(*filter(None, served))
 
