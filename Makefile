@@ -6,7 +6,7 @@ BIN := .venv/bin
 CODE := $(wildcard src tests tools benchmarks)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
-	--generate-hashes --no-emit-find-links --custom-compile-command "make lock" --extra server
+	--generate-hashes --no-strip-extras --no-emit-find-links --custom-compile-command "make lock" --extra server
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench screenshots lock
