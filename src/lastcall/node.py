@@ -7,6 +7,7 @@ from lastcall.clock import Clock, Entropy, SystemClock, system_entropy
 from lastcall.device.agent import recognise
 from lastcall.device.place import Locator, PlaceDataError
 from lastcall.errors import SettingsError
+from lastcall.identity.administration import Administration
 from lastcall.identity.links import Links
 from lastcall.identity.passwords import Passwords
 from lastcall.identity.service import Identity
@@ -30,6 +31,7 @@ class Node:
     sessions: Sessions
     identity: Identity
     links: Links
+    administration: Administration
     services: Services
     passwords: Passwords
     locator: Locator
@@ -81,6 +83,7 @@ class Node:
         )
         passwords = passwords or Passwords()
         identity = Identity(store, sessions, passwords, clock, entropy)
+        links = Links(store, sessions, identity, passwords, clock, entropy)
         return cls(
             settings=settings,
             store=store,
@@ -88,7 +91,8 @@ class Node:
             signing=signing,
             sessions=sessions,
             identity=identity,
-            links=Links(store, sessions, identity, passwords, clock, entropy),
+            links=links,
+            administration=Administration(store, sessions, identity, links, clock),
             services=Services(store, sessions, clock, entropy),
             passwords=passwords,
             locator=locator,

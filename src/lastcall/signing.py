@@ -5,11 +5,13 @@ from typing import Final
 
 from joserfc.jwk import ECKey
 
+from lastcall.audit import Record, Target
 from lastcall.clock import Clock, Entropy
 from lastcall.errors import InvalidToken, LostRace
+from lastcall.events import SYSTEM, Actor
 from lastcall.keys import Keyring, SigningKey, StoredKey, new_key
 from lastcall.secretfile import Secrets
-from lastcall.stores.base import DropKeys, PublishKey, Store
+from lastcall.stores.base import AddRecord, DropKeys, PublishKey, Store
 from lastcall.tokens import Access, open_access
 
 READ_AGAIN: Final = timedelta(seconds=60)
@@ -53,17 +55,17 @@ class Signing:
                 await self._read()
         return self._ring
 
-    async def rotate(self) -> StoredKey | None:
+    async def rotate(self, by: Actor = SYSTEM) -> StoredKey | None:
         """Publish a new key; it signs after its lead. None where another process just did."""
         await self._read()
-        return await self._replace(self._ring.newest)
+        return await self._replace(self._ring.newest, by)
 
-    async def _replace(self, newest: str | None) -> StoredKey | None:
-        key = new_key(
-            self._clock.now(), first=newest is None, secrets=self._secrets, entropy=self._entropy
-        )
+    async def _replace(self, newest: str | None, by: Actor = SYSTEM) -> StoredKey | None:
+        now = self._clock.now()
+        key = new_key(now, first=newest is None, secrets=self._secrets, entropy=self._entropy)
+        record = Record("signing_key.rotate", now, None, None, by, Target("signing_key", key.id))
         try:
-            await self._store.commit(PublishKey(key, newest))
+            await self._store.commit(PublishKey(key, newest), AddRecord(record))
         except LostRace:
             await self._read()
             return None

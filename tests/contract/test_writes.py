@@ -15,7 +15,7 @@ from lastcall.sessions.model import Session, SignIn
 from lastcall.stores import base
 from lastcall.stores.base import Store
 from tests.support.fakes import START
-from tests.support.values import POLICY, a_session, a_user, an_account, hashed, rotated
+from tests.support.values import POLICY, a_session, a_user, an_account, everybody, hashed, rotated
 
 ADA = a_user()
 BOB = a_user("bob")
@@ -53,7 +53,7 @@ async def everything(store: Store, *sessions: Session) -> object:
         await store.log_end(),
         await store.installation(),
         await store.list_accounts(),
-        [await store.list_users(account.id) for account in await store.list_accounts()],
+        [await store.list_users(everybody(account.id)) for account in await store.list_accounts()],
         [await store.password_hash(user) for user in (ADA.id, BOB.id)],
         await store.signing_keys(),
         await store.list_service_keys(ADA.account_id),
@@ -493,13 +493,13 @@ async def test_a_user_without_an_address_is_found_by_no_address(store: Store) ->
     assert await store.find_external_user(AccountId("a_other"), "42") is None
 
 
-async def test_lists_are_oldest_first_and_of_one_account(store: Store) -> None:
+async def test_lists_are_in_order_and_of_one_account(store: Store) -> None:
     await store.commit(base.AddAccount(an_account("zeta")), base.AddAccount(an_account("beta")))
     await store.commit(base.AddUser(a_user("zoe"), None), base.AddUser(BOB, None))
     await store.commit(base.AddUser(a_user("eve", "beta"), None))
     assert [account.name for account in await store.list_accounts()] == ["acme", "beta", "zeta"]
-    users = await store.list_users(AccountId("a_acme"))
-    assert [user.id for user in users] == ["u_ada", "u_bob", "u_zoe"]
+    users = await store.list_users(everybody(AccountId("a_acme")))
+    assert [profile.user.id for profile in users] == ["u_zoe", "u_bob", "u_ada"]
     assert await store.find_user(BOB.id) == BOB
     assert await store.find_user(UserId("u_nobody")) is None
     assert await store.find_account(AccountId("a_beta")) == an_account("beta")

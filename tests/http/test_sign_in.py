@@ -146,7 +146,7 @@ async def test_a_session_that_cannot_be_replaced_now_stops_no_sign_in(
 ) -> None:
     browser = await served.browser()
 
-    async def fail(_text: str) -> None:
+    async def fail(_text: str, _origin: object) -> None:
         raise Unavailable("the disk is full")
 
     monkeypatch.setattr(served.node.sessions.endings, "sign_out_refresh", fail)

@@ -11,6 +11,7 @@ from lastcall.identity.model import Account, User
 from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.sessions.model import Client, Lineage, Session
 from lastcall.sessions.policy import Policy
+from lastcall.stores.base import UserQuery
 from tests.support.fakes import START
 
 POLICY = Policy()
@@ -43,6 +44,11 @@ def a_user(name: str = "ada", account: str = "acme", **changes: Any) -> User:  #
         password_changed_at=START,
     )
     return replace(user, **changes)
+
+
+def everybody(account: AccountId, now: datetime = START) -> UserQuery:
+    """Ask for all users of an account."""
+    return UserQuery(account, POLICY, now, limit=200)
 
 
 def a_session(

@@ -41,6 +41,7 @@ from tests.support.nodes import (
     set_up,
     sign_in,
 )
+from tests.support.values import everybody
 
 NEW = "a much better one"
 ADMIN = Actor("admin", "u_admin", "Grace")
@@ -131,7 +132,7 @@ async def test_a_set_up_link_works_once(node: Node) -> None:
     assert len([one for one in given if isinstance(one, NotFound)]) == 15
     accounts = await node.store.list_accounts()
     assert len(accounts) == 1
-    assert len(await node.store.list_users(accounts[0].id)) == 1
+    assert len(await node.store.list_users(everybody(accounts[0].id))) == 1
 
 
 async def test_a_newer_set_up_link_stops_the_older(node: Node) -> None:
@@ -442,8 +443,8 @@ async def test_an_account_has_one_first_user(node: Node) -> None:
         return_exceptions=True,
     )
     assert all(not isinstance(one, BaseException) or isinstance(one, Conflict) for one in made)
-    users = await node.store.list_users(account.id)
-    assert [user.role for user in users].count("owner") == 1
+    users = await node.store.list_users(everybody(account.id))
+    assert [profile.user.role for profile in users].count("owner") == 1
 
 
 @pytest.mark.parametrize("email", [EMAIL, "ADA@example.com", "\uff41da@EXAMPLE.com"])

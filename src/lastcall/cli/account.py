@@ -21,7 +21,9 @@ def account() -> None:
 @on_node(creates=True)
 async def add(call: Call, node: "Node", name: str) -> None:
     """Add an account. Its first user will be its owner."""
-    made = await node.identity.add_account(name)
+    from lastcall.identity.administration import OPERATOR
+
+    made = await node.identity.add_account(name, OPERATOR)
     call.answer({"id": made.id, "name": made.name}, made.id)
     call.say(f"Added the account {safe(made.name)}. Add its owner: lastcall user add EMAIL")
 
@@ -31,7 +33,7 @@ async def add(call: Call, node: "Node", name: str) -> None:
 async def list_(call: Call, node: "Node") -> None:
     """List the accounts."""
     accounts = await node.store.list_accounts()
-    users = [await node.store.list_users(account.id) for account in accounts]
+    users = [await node.store.count_users(account.id) for account in accounts]
     data = [
         {"id": account.id, "name": account.name, "created_at": account.created_at}
         for account in accounts
@@ -40,7 +42,7 @@ async def list_(call: Call, node: "Node") -> None:
         call.say("There is no account yet. Make one: lastcall user add EMAIL")
         return
     rows = [
-        (clip(account.name, 20), str(len(people)), when(account.created_at), account.id)
+        (clip(account.name, 20), str(people), when(account.created_at), account.id)
         for account, people in zip(accounts, users, strict=True)
     ]
     call.answer({"accounts": data}, table(("NAME", "USERS", "CREATED", "ID"), rows))

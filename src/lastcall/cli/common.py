@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
 import click
 
 from lastcall.errors import NotFound, StoreError
-from lastcall.events import Actor
 
 if TYPE_CHECKING:
     from lastcall.identity.model import Account
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 Command = Callable[..., None]
-
-OPERATOR: Final = Actor("admin", None, "the command line")
-"""Who ends sessions from here."""
 
 _DATABASE: Final = (
     ("--database-url", "URL", "sqlite:///relative.db or sqlite:////absolute.db"),

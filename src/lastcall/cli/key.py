@@ -35,8 +35,10 @@ async def create(
     call: Call, node: "Node", name: str, scopes: "tuple[Scope, ...]", account: str | None
 ) -> None:
     """Make a key for a service. It is shown this once."""
+    from lastcall.identity.administration import OPERATOR
+
     home = await choose_account(node, account)
-    made, text = await node.services.create(home.id, name, scopes)
+    made, text = await node.services.create(home.id, name, scopes, OPERATOR)
     call.say(
         f"Made the key {safe(made.name)} ({made.id}) for the account {safe(home.name)}, "
         f"scope {', '.join(made.scopes)}. Keep it now; it is not shown again:"
@@ -69,13 +71,15 @@ async def list_(call: Call, node: "Node", account: str | None) -> None:
 @on_node()
 async def revoke(call: Call, node: "Node", id: str, account: str | None) -> None:  # noqa: A002
     """End a key, at once."""
+    from lastcall.identity.administration import OPERATOR
+
     if account is None:  # an id is of one account only
         homes = await node.store.list_accounts()
     else:
         homes = (await choose_account(node, account),)
     for home in homes:
         if id in {key.id for key in await node.store.list_service_keys(home.id)}:
-            await node.services.revoke(home.id, KeyId(id))
+            await node.services.revoke(home.id, KeyId(id), OPERATOR)
             call.answer({"id": id, "revoked": True}, f"Revoked {id}.")
             return
     raise NotFound(f"there is no key {id} in force; see: lastcall key list")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lastcall.cli.common import OPERATOR, Call, on_node
+from lastcall.cli.common import Call, on_node
 from lastcall.cli.text import ago, clip, safe, table, until, when
 from lastcall.errors import NotFound
 from lastcall.ids import SessionId
@@ -56,6 +56,7 @@ async def list_(call: Call, node: "Node", email: str, ended: bool) -> None:
 async def terminate(call: Call, node: "Node", id: str) -> None:  # noqa: A002  as it is called
     """End one session, whoever's."""
     from lastcall.http import wire
+    from lastcall.identity.administration import OPERATOR
 
     try:
         ended = await node.sessions.endings.terminate(

@@ -24,7 +24,9 @@ async def rotate(call: Call, node: "Node") -> None:
 
     The older one verifies until its last token has run out. Nobody is signed out.
     """
-    made = await node.signing.rotate()
+    from lastcall.identity.administration import OPERATOR
+
+    made = await node.signing.rotate(OPERATOR)
     if made is None:
         raise Conflict("another process has made a key at this moment; see: signing-key list")
     call.answer({"id": made.id, "signs_from": made.signs_from}, made.id)

@@ -1,24 +1,16 @@
 """`lastcall user`: people, and all of a person's sessions at once."""
 
 import sys
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from lastcall.cli.common import (
-    LINKS,
-    OPERATOR,
-    Call,
-    account_option,
-    choose_account,
-    on_node,
-)
+from lastcall.cli.common import LINKS, Call, account_option, choose_account, on_node
 from lastcall.cli.text import clip, count, safe, span, table
 from lastcall.errors import Conflict, FieldError, InvalidRequest, NotFound
 
 if TYPE_CHECKING:
-    from lastcall.identity.model import Role, User
+    from lastcall.identity.model import Account, Profile, Role
     from lastcall.node import Node
 
 DEFAULT_ACCOUNT = "Default"
@@ -54,6 +46,8 @@ async def add(  # noqa: PLR0917  click names them
     The first user of an account is its owner, whatever the flags; where there is no account
     yet, one is made. The password is asked for, unless it comes from elsewhere.
     """
+    from lastcall.identity.administration import OPERATOR
+
     if owner and admin:
         raise click.UsageError("--owner and --admin exclude each other")
     if invite and password_stdin:
@@ -65,15 +59,17 @@ async def add(  # noqa: PLR0917  click names them
     password = None if invite else _password(password_stdin)
     if home is None:
         home, made = await node.identity.add_first(
-            account or DEFAULT_ACCOUNT, email, name=name, password=password
+            account or DEFAULT_ACCOUNT, email, name=name, password=password, by=OPERATOR
         )
     else:
-        made = await node.identity.add_user(home.id, email, name=name, role=role, password=password)
+        made = await node.identity.add_user(
+            home.id, email, name=name, role=role, password=password, by=OPERATOR
+        )
     data: dict[str, object] = {"id": made.id, "email": made.email}
     text = str(made.id)
     said = f"Added {safe(made.email or '')} to the account {safe(home.name)}, role {made.role}."
     if invite:
-        secret, lifetime = await node.links.invite(made)
+        secret, lifetime = await node.links.invite(made, OPERATOR)
         text = f"{node.settings.public_url}/invitation?token={secret}"
         data["invitation"] = {"url": text, "expires_in": int(lifetime.total_seconds())}
         said += f"\nThe link to choose the password with works once, within {span(lifetime)}:"
@@ -89,28 +85,36 @@ async def list_(call: Call, node: "Node", account: str | None) -> None:
     from lastcall.http import wire
 
     home = await choose_account(node, account)
-    users = await node.store.list_users(home.id)
-    counts = [await node.sessions.count(person.id) for person in users]
-    seen = [await _last_seen(node, person) for person in users]
-    data = [
-        wire.user(person, active, last)
-        for person, active, last in zip(users, counts, seen, strict=True)
-    ]
-    if not users and not call.json:
+    profiles = await _everybody(node, home)
+    data = [wire.profile(profile) for profile in profiles]
+    if not profiles and not call.json:
         call.say(f"{safe(home.name)} has no users yet. Add its owner: lastcall user add EMAIL")
         return
     rows = [
         (
-            clip(person.email or person.external_id or "", 30),
-            clip(person.name or "", 18),
-            person.role,
-            person.status,
-            str(active),
+            clip(profile.user.email or profile.user.external_id or "", 30),
+            clip(profile.user.name or "", 18),
+            profile.user.role,
+            profile.user.status,
+            str(profile.active_sessions),
         )
-        for person, active in zip(users, counts, strict=True)
+        for profile in profiles
     ]
     heads = ("E-MAIL", "NAME", "ROLE", "STATUS", "SESSIONS")
     call.answer({"users": data}, table(heads, rows))
+
+
+async def _everybody(node: "Node", account: "Account") -> "list[Profile]":
+    from lastcall.identity.administration import Admin
+
+    admin, before = Admin.operator(account), None
+    profiles: list[Profile] = []
+    while True:
+        page = await node.administration.users(admin, before=before, limit=200)
+        profiles += page.profiles
+        before = page.next
+        if before is None:
+            return profiles[::-1]  # oldest first
 
 
 @user.command()
@@ -119,10 +123,11 @@ async def list_(call: Call, node: "Node", account: str | None) -> None:
 async def logout(call: Call, node: "Node", email: str) -> None:
     """End all of a user's sessions, at once."""
     from lastcall.http import wire
+    from lastcall.identity.administration import OPERATOR
 
     person = await node.identity.find_by_email(email)
     ended = await node.sessions.endings.terminate_all(
-        person.id, person.account_id, "terminated_by_admin", OPERATOR
+        person.id, person.account_id, "terminated_by_admin", OPERATOR, name=person.label
     )
     call.answer(wire.termination(ended), f"Ended {count(ended.ended, 'session')}.")
 
@@ -133,6 +138,7 @@ async def logout(call: Call, node: "Node", email: str) -> None:
 async def suspend(call: Call, node: "Node", email: str) -> None:
     """End all of a user's sessions and let them begin none until resumed."""
     from lastcall.http import wire
+    from lastcall.identity.administration import OPERATOR
 
     person = await node.identity.find_by_email(email)
     if person.status == "suspended":
@@ -147,8 +153,7 @@ async def suspend(call: Call, node: "Node", email: str) -> None:
         },
         f"Suspended {safe(email)}, ended {count(ended.ended, 'session')}.",
     )
-    users = await node.store.list_users(person.account_id)
-    if not any(one.role == "owner" and one.status == "active" for one in users):
+    if not await node.store.count_users(person.account_id, "owner", "active"):
         call.say(f"Their account has no active owner now; undo: lastcall user resume {safe(email)}")
 
 
@@ -157,8 +162,10 @@ async def suspend(call: Call, node: "Node", email: str) -> None:
 @on_node()
 async def resume(call: Call, node: "Node", email: str) -> None:
     """Let a suspended user sign in again. Their old sessions stay ended."""
+    from lastcall.identity.administration import OPERATOR
+
     person = await node.identity.find_by_email(email)
-    await node.identity.resume(person)
+    await node.identity.resume(person, OPERATOR)
     call.answer(
         {"id": person.id, "email": person.email, "status": "active"},
         f"{safe(email)} may sign in again.",
@@ -175,14 +182,6 @@ async def _require_new(node: "Node", email: str) -> None:
     except NotFound:
         return
     raise Conflict(f"there is a user {taken.email} already")
-
-
-async def _last_seen(node: "Node", person: "User") -> datetime | None:
-    active = await node.sessions.list(person.id, "active", limit=1)
-    ended = await node.sessions.list(person.id, "ended", limit=1)
-    return max(
-        (session.last_active_at for session in (*active.sessions, *ended.sessions)), default=None
-    )
 
 
 def _password(from_stdin: bool) -> str:

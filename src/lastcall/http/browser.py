@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
+from lastcall.audit import Origin
 from lastcall.errors import Error, InvalidToken
 from lastcall.http import wire
 from lastcall.http.cookies import Name, new_device
@@ -31,7 +32,7 @@ async def settle(call: AnyCall, response: Response, tokens: Tokens, device: byte
     previous = _cookie(call, "refresh") if call.by_cookie else None
     if previous is not None:
         try:
-            await call.node.sessions.endings.sign_out_refresh(previous)
+            await call.node.sessions.endings.sign_out_refresh(previous, visitor(call))
         except Error as error:
             # The new session stands; the old one is in its user's list and runs out by itself.
             log.warning("the session that was replaced at a sign-in goes on: %s", error.code)
@@ -42,15 +43,20 @@ async def settle(call: AnyCall, response: Response, tokens: Tokens, device: byte
 
 async def end_session(call: AnyCall) -> None:
     """End the session of the cookies, by either of them; nothing where none is genuine."""
-    sessions = call.node.sessions
+    sessions, origin = call.node.sessions, visitor(call)
     access = _cookie(call, "access")
     if access is not None:
         with contextlib.suppress(InvalidToken):
             opened = await call.node.signing.open(access, sessions.issuer, sessions.audience)
-            await sessions.endings.sign_out(opened.session_id)
+            await sessions.endings.sign_out(opened.session_id, origin)
     refresh = _cookie(call, "refresh")
     if refresh is not None:
-        await sessions.endings.sign_out_refresh(refresh)
+        await sessions.endings.sign_out_refresh(refresh, origin)
+
+
+def visitor(call: AnyCall) -> Origin:
+    """Tell from where somebody does something for whom no session speaks yet."""
+    return call.node.sessions.origin_of(call.seen())
 
 
 def clear(call: AnyCall, response: Response) -> Response:

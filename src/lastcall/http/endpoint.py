@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lastcall.audit import Origin
 from lastcall.device.agent import HINT_HEADERS, HINT_LIMIT, USER_AGENT_LIMIT
 from lastcall.errors import Error
 from lastcall.http.address import client_address
@@ -18,6 +19,7 @@ from lastcall.http.guard import Who, by_cookie
 from lastcall.http.site import Site, base_path, site_of
 from lastcall.node import Node
 from lastcall.sessions.model import SignIn
+from lastcall.sessions.service import Caller
 
 P = TypeVar("P")
 B = TypeVar("B")
@@ -68,6 +70,10 @@ class Call(Generic[P, B, Q]):
     def ip(self) -> str | None:
         """The client's address."""
         return client_address(self.request, self.node.settings.trusted_proxies)
+
+    def origin(self, caller: Caller) -> Origin:
+        """Tell from where the caller does something, for the audit log."""
+        return self.node.sessions.origin(caller, self.ip)
 
     def path(self, name: str) -> str:
         """Give a part of the path."""

@@ -11,14 +11,18 @@ from typing import Final, Generic, TypeVar
 from starlette.requests import Request
 
 from lastcall.errors import (
+    Error,
     FieldError,
+    Forbidden,
     InvalidRequest,
     InvalidToken,
+    ReauthenticationRequired,
     SessionEnded,
     TokenMissing,
 )
 from lastcall.http.site import site_of
 from lastcall.identity.model import Scope, ServiceKey
+from lastcall.identity.roles import require_admin, require_owner
 from lastcall.sessions.service import Caller
 
 P_co = TypeVar("P_co", covariant=True)
@@ -30,6 +34,8 @@ class Who(Generic[P_co]):
 
     admit: Callable[[Request], Awaitable[P_co]]
     schemes: tuple[str, ...]
+    refuses: tuple[type[Error], ...] = ()
+    """What it refuses beyond what its schemes do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,31 @@ SESSION: Final = Who(require_session, ("bearer", "cookie"))
 """A live session."""
 
 
+def _administering(require: Callable[[str], None], *, fresh: bool = False) -> Who[Caller]:
+    """A live session whose role holds. The role is looked at before anything else that may stand
+    against the call (http-api, Administration)."""
+
+    async def admit(request: Request) -> Caller:
+        caller = await require_session(request)
+        require(caller.role)
+        if fresh:
+            site_of(request).node.sessions.require_fresh(caller)
+        return caller
+
+    proof = (ReauthenticationRequired,) if fresh else ()
+    return Who(admit, ("bearer", "cookie"), (Forbidden, *proof))
+
+
+ADMIN: Final = _administering(require_admin)
+"""A live session of an admin or an owner."""
+FRESH_ADMIN: Final = _administering(require_admin, fresh=True)
+"""The same, proved a moment ago: for what changes something or takes it away."""
+OWNER: Final = _administering(require_owner)
+"""A live session of an owner."""
+FRESH_OWNER: Final = _administering(require_owner, fresh=True)
+"""The same, proved a moment ago."""
+
+
 def service(scope: Scope) -> Who[ServiceKey]:
     """A service whose key has the scope."""
 
@@ -128,13 +159,13 @@ def service(scope: Scope) -> Who[ServiceKey]:
     return Who(admit, ("service",))
 
 
-def session_or_service(scope: Scope) -> Who[Caller | ServiceKey]:
-    """A live session, or a service whose key has the scope."""
+def or_service(who: Who[Caller], scope: Scope) -> Who[Caller | ServiceKey]:
+    """These, or a service whose key has the scope."""
 
     async def admit(request: Request) -> Caller | ServiceKey:
         token = bearer(request)
         if token is not None and token.startswith("lck_"):
             return await require_service(request, scope)
-        return await require_session(request)
+        return await who.admit(request)
 
-    return Who(admit, ("bearer", "cookie", "service"))
+    return Who(admit, (*who.schemes, "service"), who.refuses)

@@ -116,7 +116,7 @@ def _answer(endpoint: AnyEndpoint) -> Json:
 
 def _refusals(endpoint: AnyEndpoint) -> Json:
     """Describe what it refuses: what it says itself, and what follows from its declaration."""
-    errors: set[type[Error]] = {*endpoint.problems, Unavailable}
+    errors: set[type[Error]] = {*endpoint.problems, *endpoint.caller.refuses, Unavailable}
     if endpoint.caller.schemes:
         errors |= {TokenMissing, InvalidToken}
     if "bearer" in endpoint.caller.schemes:

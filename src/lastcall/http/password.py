@@ -27,6 +27,7 @@ async def change_password(call: Call[Caller, PasswordChange, Wait]) -> Response:
         call.body.current_password,
         call.body.new_password,
         terminate_others=call.body.terminate_others,
+        origin=call.origin(call.caller),
     )
     ended = wire.termination(others) if others else None
     return browser.give(call, tokens, ended, in_cookies=call.by_cookie)

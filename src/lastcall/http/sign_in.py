@@ -78,7 +78,9 @@ async def refresh(call: Call[None, Refresh, None]) -> Response:
 
 async def reauthenticate(call: Call[Caller, Proof, None]) -> Response:
     """Take a fresh proof for the same session; the older tokens refuse."""
-    tokens = await call.node.identity.reauthenticate(call.caller, call.body.password)
+    tokens = await call.node.identity.reauthenticate(
+        call.caller, call.body.password, call.origin(call.caller)
+    )
     return browser.give(call, tokens, in_cookies=call.by_cookie)
 
 
@@ -89,7 +91,7 @@ async def sign_out(call: Call[None, None, None]) -> Response:
     if token is not None:
         sessions = call.node.sessions
         access = await call.node.signing.open(token, sessions.issuer, sessions.audience)
-        await sessions.endings.sign_out(access.session_id)
+        await sessions.endings.sign_out(access.session_id, browser.visitor(call))
         return response
     await browser.end_session(call)
     return browser.clear(call, response)

@@ -9,7 +9,7 @@ from lastcall.errors import Conflict, NotFound, ReauthenticationRequired
 from lastcall.events import Actor, Event
 from lastcall.http import browser, wire
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint, reply
-from lastcall.http.guard import SESSION, session_or_service
+from lastcall.http.guard import SESSION, or_service
 from lastcall.identity.model import ServiceKey
 from lastcall.ids import SessionId
 from lastcall.sessions.endings import Termination
@@ -36,7 +36,11 @@ async def end_one(call: Call[Caller | ServiceKey, None, Wait]) -> Response:
         return _answer(await end_elsewhere(call, call.caller, session_id))
     sessions = call.node.sessions
     ended = await sessions.endings.terminate(
-        session_id, "signed_out", Actor("self"), lambda _: True
+        session_id,
+        "signed_out",
+        Actor("self"),
+        lambda _: True,
+        origin=call.origin(call.caller),
     )
     response = _answer(ended)
     return browser.clear(call, response) if call.by_cookie else response
@@ -57,6 +61,7 @@ async def end_elsewhere(
         user_elsewhere(caller),
         lambda session: session.user_id == caller.user.id,
         actor=caller.session.id,
+        origin=call.origin(caller),
     )
 
 
@@ -78,6 +83,8 @@ async def end_all_others(call: browser.AnyCall, caller: Caller) -> Termination:
         "terminated_by_user",
         user_elsewhere(caller),
         caller.session.id,
+        origin=call.origin(caller),
+        name=caller.user.label,
     )
 
 
@@ -108,6 +115,7 @@ async def _end_for_service(
         "terminated_by_service",
         Actor("service", key.id, key.name),
         lambda session: session.account_id == key.account_id,
+        origin=browser.visitor(call),
     )
 
 
@@ -119,7 +127,7 @@ ENDPOINTS: list[AnyEndpoint] = [
     Endpoint(
         method="DELETE",
         path=f"{API}/sessions/{{id}}",
-        caller=session_or_service("sessions"),
+        caller=or_service(SESSION, "sessions"),
         handler=end_one,
         summary="End one session",
         query=Wait,
@@ -139,7 +147,7 @@ ENDPOINTS: list[AnyEndpoint] = [
     Endpoint(
         method="GET",
         path=f"{API}/terminations/{{id}}",
-        caller=session_or_service("sessions"),
+        caller=or_service(SESSION, "sessions"),
         handler=follow,
         summary="See how far an ending has come",
         query=Wait,

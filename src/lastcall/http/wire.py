@@ -47,7 +47,7 @@ class User(msgspec.Struct, frozen=True):
     email: str | None
     name: str | None
     role: people.Role
-    status: people.UserStatus
+    status: Literal["active", "suspended"]
     mfa: bool
     external_id: str | None
     active_sessions: int | None
@@ -167,13 +167,18 @@ def user(value: people.User, active_sessions: int | None, last_seen_at: datetime
         email=value.email,
         name=value.name,
         role=value.role,
-        status=value.status,
+        status="suspended" if value.status == "suspended" else "active",
         mfa=False,
         external_id=value.external_id,
         active_sessions=active_sessions,
         last_seen_at=last_seen_at,
         created_at=value.created_at,
     )
+
+
+def profile(value: people.Profile) -> User:
+    """Write a person as admins see them."""
+    return user(value.user, value.active_sessions, value.last_seen_at)
 
 
 def termination(value: endings.Termination) -> Termination:

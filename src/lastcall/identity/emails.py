@@ -5,6 +5,7 @@ import unicodedata
 from email_validator import EmailNotValidError, validate_email
 
 from lastcall.errors import FieldError, InvalidRequest
+from lastcall.identity.names import fold
 
 MAX_LENGTH = 254
 """Longest address, in characters."""
@@ -25,7 +26,7 @@ def parse_email(text: str, field: str = "email") -> tuple[str, str]:
         )
     except EmailNotValidError as error:
         raise InvalidRequest(FieldError(field, "email", "this is not an e-mail address")) from error
-    return parsed.normalized, _key(parsed.normalized)
+    return parsed.normalized, fold(parsed.normalized)
 
 
 def email_key(text: str) -> str:
@@ -34,7 +35,3 @@ def email_key(text: str) -> str:
         return parse_email(text)[1]
     except InvalidRequest:
         return ""
-
-
-def _key(address: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", address).casefold())

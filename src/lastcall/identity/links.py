@@ -1,15 +1,17 @@
 """Links that work once: the set-up of a new database, and invitations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from lastcall.audit import NOWHERE, Origin
 from lastcall.clock import Clock, Entropy
 from lastcall.digests import digest
-from lastcall.errors import Conflict, NotFound
+from lastcall.errors import Conflict, LostRace, NotFound
+from lastcall.events import SYSTEM, Actor
 from lastcall.identity.model import Account, SingleUse, SingleUsePurpose, User
 from lastcall.identity.passwords import Passwords, check_new_password
-from lastcall.identity.service import PASSWORD, Identity
+from lastcall.identity.service import PASSWORD, Identity, user_record
 from lastcall.ids import UserId
 from lastcall.sessions.minting import Tokens
 from lastcall.sessions.model import Client, SignIn
@@ -50,13 +52,30 @@ class Links:
         self._entropy = entropy
         self._min_length = sessions.policy.password_min_length
 
-    async def invite(self, user: User) -> tuple[str, timedelta]:
+    async def invite(
+        self, user: User, by: Actor = SYSTEM, origin: Origin = NOWHERE
+    ) -> tuple[str, timedelta]:
         """Make the link's secret with which a user chooses a first password; an older link stops.
         Raises Conflict for a user who has one.
         """
+        secret, writes = self.prepare_invitation(user, by, origin)
+        try:
+            await self._store.commit(*writes, actor=origin.session_id)
+        except LostRace as error:
+            raise Conflict from error
+        return secret, INVITATION_LIFETIME
+
+    def prepare_invitation(
+        self, user: User, by: Actor, origin: Origin
+    ) -> tuple[str, tuple[base.Write, ...]]:
+        """Give an invitation's secret, and the writes that make and record it. Raises Conflict."""
         if user.password_changed_at is not None:
             raise Conflict("this user has a password already")
-        return await self._link("invitation", user.id, INVITATION_LIFETIME)
+        if user.email_key is None:
+            raise Conflict("this user signs in through an application, not here")
+        secret, link = self._prepare("invitation", user.id, INVITATION_LIFETIME)
+        record = user_record("user.invite", user, by, origin, self._clock.now())
+        return secret, (link, record)
 
     async def welcome(self, secret: str) -> Welcome:
         """Tell whom an invitation is for, without using it up. Raises NotFound."""
@@ -76,9 +95,11 @@ class Links:
         position = (await self._store.log_end()).position
         hashed = await self._passwords.hash(password)
         now = self._clock.now()
+        origin = replace(self._sessions.origin_of(seen), name=user.label)
         writes = (
             base.UseUp(_hash(secret), "invitation", now),
             base.SetPassword(user.id, hashed, now, None),
+            user_record("user.accept_invitation", user, Actor("self", user.id), origin, now),
         )
         try:
             return await self._sessions.begin(user, position, PASSWORD, client, seen, now, *writes)
@@ -89,7 +110,9 @@ class Links:
         """Make the secret of the set-up link where there is no account yet."""
         if await self._store.list_accounts():
             return None
-        return await self._link("setup", None, SETUP_LIFETIME)
+        secret, link = self._prepare("setup", None, SETUP_LIFETIME)
+        await self._store.commit(link)
+        return secret, SETUP_LIFETIME
 
     async def require_setup(self, secret: str) -> None:
         """Raise NotFound unless the set-up link is good."""
@@ -114,10 +137,12 @@ class Links:
         """
         await self.require_setup(secret)
         position = (await self._store.log_end()).position
-        account, owner = await self._identity.prepare_first(
-            organisation, email, name=name, password=password
+        origin = self._sessions.origin_of(seen)
+        account, owner, *records = await self._identity.prepare_first(
+            organisation, email, name=name, password=password, origin=origin
         )
-        writes = (base.UseUp(_hash(secret), "setup", self._clock.now()), account, owner)
+        used = base.UseUp(_hash(secret), "setup", self._clock.now())
+        writes: tuple[base.Write, ...] = (used, account, owner, *records)
         changed_at = owner.user.password_changed_at
         try:
             return await self._sessions.begin(
@@ -134,15 +159,12 @@ class Links:
             raise NotFound(_SPENT)
         return user
 
-    async def _link(
+    def _prepare(
         self, purpose: SingleUsePurpose, user_id: UserId | None, lifetime: timedelta
-    ) -> tuple[str, timedelta]:
+    ) -> tuple[str, base.AddSingleUse]:
         secret, secret_hash = new_single_use(self._entropy)
         expires_at = self._clock.now() + lifetime
-        await self._store.commit(
-            base.AddSingleUse(SingleUse(secret_hash, purpose, user_id, expires_at))
-        )
-        return secret, lifetime
+        return secret, base.AddSingleUse(SingleUse(secret_hash, purpose, user_id, expires_at))
 
 
 def _hash(secret: str) -> bytes:

@@ -7,7 +7,8 @@ from typing import Literal
 from lastcall.ids import AccountId, KeyId, UserId
 
 Role = Literal["owner", "admin", "member"]
-UserStatus = Literal["active", "suspended"]
+UserStatus = Literal["active", "suspended", "removed"]
+"""Of somebody removed nothing is kept but an id, as long as their ended sessions are shown."""
 Scope = Literal["verify", "sessions", "metrics"]
 SingleUsePurpose = Literal["setup", "invitation"]
 
@@ -40,6 +41,20 @@ class User:
     """None for somebody who has no password here."""
     stale_seq: int = 0
     """Access tokens from before this place in the log need a refresh."""
+
+    @property
+    def label(self) -> str:
+        """What to call them: their name, else their address, else an application's id."""
+        return self.name or self.email or self.external_id or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A user as admins see them: how many active sessions, and when one was last active."""
+
+    user: User
+    active_sessions: int
+    last_seen_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

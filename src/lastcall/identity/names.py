@@ -1,5 +1,6 @@
 """Names of people, organisations and keys."""
 
+import unicodedata
 from typing import Final
 
 from lastcall.errors import FieldError, InvalidRequest
@@ -22,3 +23,8 @@ def check_name(text: str, field: str) -> str:
     if not name.isprintable():
         raise InvalidRequest(FieldError(field, "not_text", "this holds characters of no name"))
     return name
+
+
+def fold(text: str) -> str:
+    """Give a text in the form in which texts are compared and searched."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

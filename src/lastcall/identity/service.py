@@ -1,7 +1,9 @@
 """The operations on accounts, users and what proves them, one method a verb."""
 
+from datetime import datetime
 from typing import Final
 
+from lastcall.audit import NOWHERE, Origin, Record, RecordType, Target, doer
 from lastcall.clock import Clock, Entropy
 from lastcall.errors import (
     Conflict,
@@ -9,7 +11,7 @@ from lastcall.errors import (
     LostRace,
     NotFound,
 )
-from lastcall.events import Actor
+from lastcall.events import SYSTEM, Actor
 from lastcall.identity.emails import email_key, parse_email
 from lastcall.identity.model import (
     Account,
@@ -61,7 +63,12 @@ class Identity:
         start = await self._store.start_sign_in(email_key(email))
         known = start if isinstance(start, base.SignInStart) else None
         stored = known.password_hash if known and known.user.status == "active" else None
-        rehashed = await self._passwords.verify(stored, password)
+        try:
+            rehashed = await self._passwords.verify(stored, password)
+        except InvalidCredentials:
+            origin = self._sessions.origin_of(seen)
+            await self._refuse(known.user if known else None, "session.sign_in", origin)
+            raise
         if known is None or stored is None:
             raise InvalidCredentials
         writes = [base.Rehash(known.user.id, stored, rehashed)] if rehashed else []
@@ -75,19 +82,45 @@ class Identity:
             *writes,
         )
 
-    async def reauthenticate(self, caller: Caller, password: str) -> Tokens:
+    async def _refuse(self, user: User | None, kind: RecordType, origin: Origin) -> None:
+        """Record that a proof was wrong. For nobody the same work is done, and nothing grows."""
+        if user is None:
+            await self._store.commit(base.CountUnknownSignIn())
+            return
+        known = Record(
+            type=kind,
+            at=self._clock.now(),
+            account_id=user.account_id,
+            user_id=user.id,
+            target=Target("user", user.id, user.label),
+            origin=origin,
+            outcome="failure",
+            reason="user_suspended" if user.status == "suspended" else "invalid_credentials",
+        )
+        await self._store.commit(base.AddRecord(known))
+
+    async def reauthenticate(
+        self, caller: Caller, password: str, origin: Origin = NOWHERE
+    ) -> Tokens:
         """Take the password as a fresh proof for the caller's session; gives new tokens.
 
         Raises InvalidCredentials, SessionEnded, Conflict.
         """
-        user = await self._verify(caller, password)
+        user = await self._verify(caller, password, "session.reauthenticate", origin)
         # An old password that is being hashed while it is changed proves nothing any more.
         stands = base.RequirePassword(user.id, user.password_changed_at or user.created_at)
-        tokens, _ = await self._sessions.reauthenticate(caller, PASSWORD, stands)
+        record = self._own_record("session.reauthenticate", caller, origin)
+        tokens, _ = await self._sessions.reauthenticate(caller, PASSWORD, stands, record)
         return tokens
 
     async def change_password(
-        self, caller: Caller, current: str, new: str, *, terminate_others: bool = True
+        self,
+        caller: Caller,
+        current: str,
+        new: str,
+        *,
+        terminate_others: bool = True,
+        origin: Origin = NOWHERE,
     ) -> tuple[Tokens, Termination | None]:
         """Change the caller's password; it carries its own proof. Others end by default (ASVS
         7.4.3), and the caller's session goes on with new tokens.
@@ -96,11 +129,12 @@ class Identity:
         """
         user = caller.user
         check_new_password(new, self._min_length, user.email, user.name)
-        proved = await self._verify(caller, current)
+        proved = await self._verify(caller, current, "user.change_password", origin)
         hashed = await self._passwords.hash(new)
         now = self._clock.now()
         writes: list[base.Write] = [
-            base.SetPassword(user.id, hashed, now, proved.password_changed_at)
+            base.SetPassword(user.id, hashed, now, proved.password_changed_at),
+            self._own_record("user.change_password", caller, origin),
         ]
         if terminate_others:
             by = Actor("user", user.id, caller.session.device.label)
@@ -119,18 +153,38 @@ class Identity:
         ended = [event for event in events if event.kind == "user_ended"]
         return tokens, self._sessions.endings.termination_of(ended[0]) if ended else None
 
-    async def _verify(self, caller: Caller, password: str) -> User:
+    async def _verify(
+        self, caller: Caller, password: str, kind: RecordType, origin: Origin
+    ) -> User:
         start = await self._store.password_hash(caller.user.id)
-        await self._passwords.verify(start.password_hash if start else None, password)
+        try:
+            await self._passwords.verify(start.password_hash if start else None, password)
+        except InvalidCredentials:
+            await self._refuse(caller.user, kind, origin)
+            raise
         return start.user if start else caller.user
+
+    def _own_record(self, kind: RecordType, caller: Caller, origin: Origin) -> base.AddRecord:
+        user = caller.user
+        return base.AddRecord(
+            Record(
+                type=kind,
+                at=self._clock.now(),
+                account_id=user.account_id,
+                user_id=user.id,
+                actor=Actor("user", user.id, user.label),
+                target=Target("user", user.id, user.label),
+                origin=origin,
+            )
+        )
 
     # Accounts and users.
 
-    async def add_account(self, name: str) -> Account:
+    async def add_account(self, name: str, by: Actor = SYSTEM) -> Account:
         """Add an account. Raises InvalidRequest, Conflict."""
         now = self._clock.now()
         account = Account(new_account_id(now, self._entropy), check_name(name, "name"), now)
-        await self._store.commit(base.AddAccount(account))
+        await self._store.commit(base.AddAccount(account), _account_record(account, by))
         return account
 
     async def add_user(
@@ -141,6 +195,8 @@ class Identity:
         name: str | None = None,
         role: Role = "member",
         password: str | None = None,
+        by: Actor = SYSTEM,
+        origin: Origin = NOWHERE,
     ) -> User:
         """Add a user; the account's first is its owner, whatever the role. Without a password they
         can't sign in until they accept an invitation.
@@ -148,27 +204,43 @@ class Identity:
         Raises InvalidRequest, Conflict.
         """
         write = await self.prepare_user(account_id, email, name=name, role=role, password=password)
+        record = user_record("user.add", write.user, by, origin, write.user.created_at)
         try:
-            await self._store.commit(write)
+            await self._store.commit(write, record)
         except LostRace as error:
             raise Conflict from error
         return write.user
 
     async def add_first(
-        self, organisation: str, email: str, *, name: str | None, password: str | None
+        self,
+        organisation: str,
+        email: str,
+        *,
+        name: str | None,
+        password: str | None,
+        by: Actor = SYSTEM,
     ) -> tuple[Account, User]:
         """Add the first account together with its owner. Raises InvalidRequest, Conflict."""
-        account, owner = await self.prepare_first(organisation, email, name=name, password=password)
+        account, owner, *records = await self.prepare_first(
+            organisation, email, name=name, password=password, by=by
+        )
         try:
-            await self._store.commit(account, owner)
+            await self._store.commit(account, owner, *records)
         except LostRace as error:
             raise Conflict from error
         return account.account, owner.user
 
     async def prepare_first(
-        self, organisation: str, email: str, *, name: str | None, password: str | None
-    ) -> tuple[base.AddAccount, base.AddUser]:
-        """Check the first account and its owner, and give the writes that add both.
+        self,
+        organisation: str,
+        email: str,
+        *,
+        name: str | None,
+        password: str | None,
+        by: Actor = SYSTEM,
+        origin: Origin = NOWHERE,
+    ) -> tuple[base.AddAccount, base.AddUser, base.AddRecord, base.AddRecord]:
+        """Check the first account and its owner, and give the writes that add and record both.
 
         Raises InvalidRequest.
         """
@@ -177,7 +249,8 @@ class Identity:
             new_account_id(now, self._entropy), check_name(organisation, "organisation"), now
         )
         owner = await self.prepare_user(account.id, email, name=name, password=password)
-        return base.AddAccount(account, first=True), owner
+        user = user_record("user.add", owner.user, by, origin, now)
+        return base.AddAccount(account, first=True), owner, _account_record(account, by), user
 
     async def prepare_user(
         self,
@@ -195,8 +268,7 @@ class Identity:
         if password is not None:
             check_new_password(password, self._min_length, shown, person, field="password")
             hashed = await self._passwords.hash(password)
-        users = await self._store.list_users(account_id)
-        owned = any(user.role == "owner" for user in users)
+        owned = await self._store.count_users(account_id, "owner") > 0
         now = self._clock.now()
         user = User(
             id=new_user_id(now, self._entropy),
@@ -219,20 +291,66 @@ class Identity:
             raise NotFound(f"there is no user {email}")
         return start.user
 
-    async def suspend(self, user: User, by: Actor) -> Termination:
-        """Suspend a user and end all of their sessions (ASVS 7.4.2). Raises Conflict."""
+    async def suspend(
+        self,
+        user: User,
+        by: Actor,
+        *writes: base.Write,
+        origin: Origin = NOWHERE,
+        keeps_owner: bool = False,
+    ) -> Termination:
+        """Suspend a user and end all of their sessions (ASVS 7.4.2). Raises Conflict; with
+        `keeps_owner` also for the last owner of an account.
+        """
         return await self._sessions.endings.terminate_all(
             user.id,
             user.account_id,
             "user_suspended",
             by,
             None,
-            base.SetStatus(user.id, "suspended"),
+            *writes,
+            base.SetStatus(user.id, "suspended", keeps_owner),
+            actor=origin.session_id,
+            origin=origin,
+            name=user.label,
         )
 
-    async def resume(self, user: User) -> None:
+    async def resume(
+        self, user: User, by: Actor = SYSTEM, *writes: base.Write, origin: Origin = NOWHERE
+    ) -> None:
         """Let a suspended user sign in again; ended sessions stay ended. Raises Conflict."""
+        record = user_record("user.resume", user, by, origin, self._clock.now())
         try:
-            await self._store.commit(base.SetStatus(user.id, "active"))
+            await self._store.commit(
+                *writes, base.SetStatus(user.id, "active"), record, actor=origin.session_id
+            )
         except LostRace as error:
             raise Conflict("the user is not suspended") from error
+
+
+def user_record(
+    kind: RecordType,
+    user: User,
+    by: Actor,
+    origin: Origin,
+    now: datetime,
+    reason: str | None = None,
+) -> base.AddRecord:
+    """Record what was done to a user."""
+    return base.AddRecord(
+        Record(
+            type=kind,
+            at=now,
+            account_id=user.account_id,
+            user_id=user.id,
+            actor=doer(by, None, origin),
+            target=Target("user", user.id, user.label),
+            origin=origin,
+            reason=reason,
+        )
+    )
+
+
+def _account_record(account: Account, by: Actor) -> base.AddRecord:
+    target = Target("account", account.id, account.name)
+    return base.AddRecord(Record("account.add", account.created_at, account.id, None, by, target))

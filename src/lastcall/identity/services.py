@@ -1,7 +1,9 @@
 """Services: their keys, and the sessions that they begin for users whom they sign in themselves."""
 
 from dataclasses import replace
+from datetime import datetime
 
+from lastcall.audit import NOWHERE, Origin, Record, RecordType, Target, doer
 from lastcall.clock import Clock, Entropy
 from lastcall.digests import same
 from lastcall.errors import (
@@ -13,9 +15,11 @@ from lastcall.errors import (
     NotFound,
     TokenMissing,
 )
+from lastcall.events import SYSTEM, Actor
 from lastcall.identity.model import Scope, ServiceKey, User
 from lastcall.identity.names import check_name
-from lastcall.ids import AccountId, KeyId, new_key_id, new_user_id
+from lastcall.identity.service import user_record
+from lastcall.ids import AccountId, KeyId, UserId, new_key_id, new_user_id
 from lastcall.sessions.minting import Tokens
 from lastcall.sessions.model import Client, SignIn
 from lastcall.sessions.service import Sessions
@@ -35,9 +39,14 @@ class Services:
         self._entropy = entropy
 
     async def create(
-        self, account_id: AccountId, name: str, scopes: tuple[Scope, ...]
+        self,
+        account_id: AccountId,
+        name: str,
+        scopes: tuple[Scope, ...],
+        by: Actor = SYSTEM,
+        origin: Origin = NOWHERE,
     ) -> tuple[ServiceKey, str]:
-        """Make a service key; the text is shown this once. Raises InvalidRequest."""
+        """Make a service key; the text is shown this once. Raises InvalidRequest, Conflict."""
         if not scopes:
             raise InvalidRequest(FieldError("scopes", "missing", "a key needs a scope"))
         now = self._clock.now()
@@ -51,13 +60,29 @@ class Services:
             secret_hash,
             now,
         )
-        await self._store.commit(base.AddServiceKey(key))
+        record = _record("key.create", key, now, by, origin)
+        try:
+            await self._store.commit(base.AddServiceKey(key), record, actor=origin.session_id)
+        except LostRace as error:
+            raise Conflict from error
         return key, text
 
-    async def revoke(self, account_id: AccountId, key_id: KeyId) -> None:
+    async def revoke(
+        self,
+        account_id: AccountId,
+        key_id: KeyId,
+        by: Actor = SYSTEM,
+        origin: Origin = NOWHERE,
+    ) -> None:
         """End a service key. Raises NotFound."""
+        key, now = await self._store.find_service_key(key_id), self._clock.now()
+        if key is None or key.account_id != account_id:
+            raise NotFound("there is no such key in force")
+        record = _record("key.revoke", key, now, by, origin)
         try:
-            await self._store.commit(base.RevokeServiceKey(key_id, account_id, self._clock.now()))
+            await self._store.commit(
+                base.RevokeServiceKey(key_id, account_id, now), record, actor=origin.session_id
+            )
         except LostRace as error:
             raise NotFound("there is no such key in force") from error
 
@@ -89,19 +114,20 @@ class Services:
         log = await self._store.log_end()
         user = await self._store.find_external_user(key.account_id, external_id)
         if user is None:
-            user = await self._add_external(key.account_id, external_id, email, name)
+            user = await self._add_external(key, external_id, email, name)
         if user.status != "active":
             raise Forbidden("the user is suspended")
         vouched = replace(client, service_key=key.id)
-        return await self._sessions.begin(user, log.position, amr, vouched, seen)
+        by = Actor("service", key.id, key.name)
+        return await self._sessions.begin(user, log.position, amr, vouched, seen, by=by)
 
     async def _add_external(
-        self, account_id: AccountId, external_id: str, email: str | None, name: str | None
+        self, key: ServiceKey, external_id: str, email: str | None, name: str | None
     ) -> User:
         now = self._clock.now()
         user = User(
             id=new_user_id(now, self._entropy),
-            account_id=account_id,
+            account_id=key.account_id,
             # Shown, never compared: an address that an application claims links to nobody.
             email=email,
             email_key=None,
@@ -111,11 +137,29 @@ class Services:
             status="active",
             created_at=now,
         )
+        by = Actor("service", key.id, key.name)
+        record = user_record("user.add", user, by, NOWHERE, now)
         try:
-            await self._store.commit(base.AddUser(user, None))
+            await self._store.commit(base.AddUser(user, None), record)
         except (Conflict, LostRace) as error:
-            found = await self._store.find_external_user(account_id, external_id)
+            found = await self._store.find_external_user(key.account_id, external_id)
             if found is None:
                 raise Conflict from error
             return found
         return user
+
+
+def _record(
+    kind: RecordType, key: ServiceKey, now: datetime, by: Actor, origin: Origin
+) -> base.AddRecord:
+    return base.AddRecord(
+        Record(
+            type=kind,
+            at=now,
+            account_id=key.account_id,
+            user_id=UserId(by.id) if by.id and by.kind == "admin" else None,
+            actor=doer(by, None, origin),
+            target=Target("key", key.id, key.name),
+            origin=origin,
+        )
+    )

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
 
+from lastcall.audit import NOWHERE, Origin, Record, RecordType, Target, doer
 from lastcall.clock import Clock
 from lastcall.errors import Conflict, InvalidToken, LostRace, NotFound, RateLimited, SessionEnded
 from lastcall.events import Actor, EndReason, Event
+from lastcall.identity.model import Account
 from lastcall.ids import AccountId, SessionId, TerminationId, UserId
 from lastcall.secretfile import Secrets
 from lastcall.sessions import rules
@@ -20,6 +22,20 @@ from lastcall.tokens import parse_refresh
 
 TRIES: Final = 4
 """A decision is taken anew when it lost a race: to a rotation, and then to an ending."""
+_ONE: Final[dict[EndReason, RecordType]] = {
+    "signed_out": "session.sign_out",
+    "reported": "session.report",
+    "refresh_reuse": "session.reuse",
+    "expired_inactive": "session.expire",
+    "expired_absolute": "session.expire",
+}
+"""What is recorded of a session that ends alone, by its reason; else `session.terminate`."""
+_ALL: Final[dict[EndReason, RecordType]] = {
+    "terminated_by_user": "session.terminate_others",
+    "user_suspended": "user.suspend",
+    "user_deleted": "user.remove",
+}
+"""What is recorded where all of a user's sessions end, by its reason; else `user.logout`."""
 _TERMINATION: Final = re.compile(r"t_(?P<epoch>[A-Za-z0-9_-]{12})_(?P<seq>[1-9][0-9]{0,17})")
 
 
@@ -52,6 +68,7 @@ class Endings:
         by: Actor,
         allowed: Callable[[Session], bool],
         actor: SessionId | None = None,
+        origin: Origin = NOWHERE,
     ) -> Termination:
         """End a session that the actor may end; one that has ended keeps its first ending.
 
@@ -66,8 +83,10 @@ class Endings:
             decision = rules.terminate(found.session, reason, by, self._policy, self._clock.now())
             if decision is None:
                 return self._termination(await self._event_of(found.session), 0, started)
+            if by.kind in ("self", "user"):
+                origin = replace(origin, name=found.user.label)
             try:
-                event = await self.end(found.session, decision, actor)
+                event = await self.end(found.session, decision, actor, origin)
             except LostRace:
                 await self._require_actor(actor)
                 continue
@@ -83,32 +102,72 @@ class Endings:
         spared: SessionId | None = None,
         *writes: base.Write,
         actor: SessionId | None = None,
+        origin: Origin = NOWHERE,
+        name: str | None = None,
     ) -> Termination:
         """End all of a user's sessions, but the spared one, by one event, together with other
-        writes. Raises SessionEnded where the session of the actor (without one, the spared one)
-        has ended itself.
+        writes; `name` is what the user is called in the audit log. Raises SessionEnded where the
+        session of the actor (without one, the spared one) has ended itself, Conflict.
         """
-        actor = actor or spared
-        started = self._clock.monotonic()
         now = self._clock.now()
+        record = Record(
+            type=_ALL.get(reason, "user.logout"),
+            at=now,
+            account_id=account_id,
+            user_id=user_id,
+            actor=doer(by, user_id, origin),
+            target=Target("user", user_id, name),
+            origin=origin,
+            reason=reason,
+        )
         end = base.EndUser(user_id, account_id, spared, reason, by, now, self._policy)
+        return await self._end_all(*writes, end, base.AddRecord(record), actor=actor or spared)
+
+    async def terminate_account(
+        self,
+        account: Account,
+        reason: EndReason,
+        by: Actor,
+        spared: SessionId | None,
+        origin: Origin = NOWHERE,
+    ) -> Termination:
+        """End all sessions of an account, but the spared one, by one event (ASVS 7.4.5).
+
+        Raises SessionEnded where the actor's own session has ended itself, Conflict.
+        """
+        now = self._clock.now()
+        record = Record(
+            type="account.logout",
+            at=now,
+            account_id=account.id,
+            user_id=UserId(by.id) if by.id else None,
+            actor=doer(by, None, origin),
+            target=Target("account", account.id, account.name),
+            origin=origin,
+            reason=reason,
+        )
+        end = base.EndAccount(account.id, spared, reason, by, now, self._policy)
+        return await self._end_all(end, base.AddRecord(record), actor=origin.session_id)
+
+    async def _end_all(self, *writes: base.Write, actor: SessionId | None) -> Termination:
+        started = self._clock.monotonic()
         try:
-            committed = await self._store.commit(*writes, end, actor=actor)
+            committed = await self._store.commit(*writes, actor=actor)
         except LostRace as error:
             await self._require_actor(actor)
             raise Conflict from error
         event = committed.events[-1]
         return self._termination(event, event.ended, started)
 
-    async def sign_out(self, session_id: SessionId) -> None:
+    async def sign_out(self, session_id: SessionId, origin: Origin = NOWHERE) -> None:
         """End a session by its own wish; nothing where it has ended or isn't there."""
         by = Actor("self")
         try:
-            await self.terminate(session_id, "signed_out", by, lambda _: True)
+            await self.terminate(session_id, "signed_out", by, lambda _: True, origin=origin)
         except NotFound:
             return
 
-    async def sign_out_refresh(self, text: str) -> None:
+    async def sign_out_refresh(self, text: str, origin: Origin = NOWHERE) -> None:
         """End the session of a refresh token; nothing where it is not genuine. One that was used
         up long ago is a theft, as at a refresh."""
         with suppress(InvalidToken, SessionEnded, LostRace):
@@ -119,9 +178,9 @@ class Endings:
             with suppress(RateLimited):  # a parent that was shown too often may still sign out
                 decision = rules.refresh(found.session, shown, self._policy, self._clock.now())
             if isinstance(decision, rules.End):
-                await self.end(found.session, decision)
+                await self.end(found.session, decision, None, origin)
             else:
-                await self.sign_out(token.session_id)
+                await self.sign_out(token.session_id, origin)
 
     async def termination(
         self, termination_id: str, allowed: Callable[[Event], bool]
@@ -144,14 +203,28 @@ class Endings:
         return self._termination(event, event.ended, self._clock.monotonic())
 
     async def end(
-        self, session: Session, decision: rules.End, actor: SessionId | None = None
+        self,
+        session: Session,
+        decision: rules.End,
+        actor: SessionId | None = None,
+        origin: Origin = NOWHERE,
     ) -> Event:
         """Write an ending that was decided. Raises LostRace."""
         ending = decision.ending
         end = base.EndSession(
             session.id, session.user_id, session.account_id, ending.reason, ending.by, ending.at
         )
-        committed = await self._store.commit(end, actor=actor)
+        record = Record(
+            type=_ONE.get(ending.reason, "session.terminate"),
+            at=self._clock.now(),
+            account_id=session.account_id,
+            user_id=session.user_id,
+            actor=doer(ending.by, session.user_id, origin),
+            target=Target("session", session.id, session.device.label),
+            origin=origin,
+            reason=ending.reason,
+        )
+        committed = await self._store.commit(end, base.AddRecord(record), actor=actor)
         return committed.events[-1]
 
     async def _event_of(self, session: Session) -> Event:

@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from lastcall.audit import Origin, Record, Target
 from lastcall.clock import Clock, Entropy
 from lastcall.device.agent import recognise
 from lastcall.device.place import Locator
 from lastcall.errors import Conflict, InvalidToken, LostRace, SessionEnded
-from lastcall.events import Event, Position
+from lastcall.events import Actor, Event, Position
 from lastcall.identity.model import User
 from lastcall.ids import SessionId, UserId, new_session_id
 from lastcall.secretfile import Secrets
@@ -101,10 +102,12 @@ class Sessions:
         seen: SignIn,
         password_changed_at: datetime | None = None,
         *writes: base.Write,
+        by: Actor | None = None,
     ) -> Tokens:
         """Begin a session for a user who has been proved, from the position that the sign-in read
-        at its start, together with other writes. Raises Conflict where an event has meanwhile
-        ended it at its birth (instant-logout, rule 3): the sign-in starts again.
+        at its start, together with other writes. `by` is the service that vouches for the user.
+        Raises Conflict where an event has meanwhile ended it at its birth (instant-logout, rule 3):
+        the sign-in starts again.
         """
         now = self._clock.now()
         session_id = new_session_id(self._cell, now, self._entropy)
@@ -126,8 +129,18 @@ class Sessions:
             ip=seen.ip,
             lineage=Lineage(generation=1, secret_hash=token.secret_hash, rotated_at=now),
         )
+        record = Record(
+            type="session.sign_in",
+            at=now,
+            account_id=user.account_id,
+            user_id=user.id,
+            actor=by or Actor("user", user.id, user.label),
+            target=Target("session", session_id, session.device.label),
+            origin=Origin(session_id, session.device, session.place, session.ip),
+        )
+        begin = base.Begin(session, seen, password_changed_at)
         try:
-            await self._store.commit(*writes, base.Begin(session, seen, password_changed_at))
+            await self._store.commit(*writes, begin, base.AddRecord(record))
         except LostRace as error:
             raise Conflict("something changed while you were signing in; try again") from error
         # The first token carries the session's own position, not that of its commit (rule 3).
@@ -151,7 +164,8 @@ class Sessions:
                     case rules.Repeat():
                         return await self._repeat(found, token, decision, now)
                     case rules.End():
-                        await self.endings.end(found.session, decision)
+                        origin = Origin(place=self._locator.locate(ip), ip=ip)
+                        await self.endings.end(found.session, decision, None, origin)
                         raise rules.ended_error(decision.ending)
             except LostRace:
                 continue
@@ -168,10 +182,12 @@ class Sessions:
         successor = new_refresh(token.session_id, token.generation + 1, self._entropy)
         sealed = seal_successor(token, successor, self._secrets, self._entropy)
         session = self._advance(found.session, decision, successor, sealed, now)
+        writes: list[base.Write] = []
         # A service refreshes from its own address, which is not the person's.
         if ip is not None and ip != session.ip and session.client.service_key is None:
             session = replace(session, ip=ip, place=self._locator.locate(ip))
-        committed = await self._store.commit(base.Rotate(session))
+            writes.append(base.AddRecord(_moved(session, found.user, now)))
+        committed = await self._store.commit(base.Rotate(session), *writes)
         return await self._minter.mint(session, found.user, successor, committed.position, now)
 
     async def _repeat(
@@ -241,6 +257,17 @@ class Sessions:
         ending = rules.ending(found.session, self.policy, self._clock.now())
         return rules.ended_error(ending) if ending else None
 
+    def origin(self, caller: Caller, ip: str | None) -> Origin:
+        """Tell from where a caller does something: the address is that of the request."""
+        session = caller.session
+        place = session.place if ip == session.ip else self._locator.locate(ip)
+        return Origin(session.id, session.device, place, ip, caller.user.label)
+
+    def origin_of(self, seen: SignIn) -> Origin:
+        """Tell from where somebody without a session does something."""
+        device = recognise(seen.user_agent, seen.hints)
+        return Origin(None, device, self._locator.locate(seen.ip), seen.ip)
+
     def require_fresh(self, caller: Caller) -> None:
         """Raise ReauthenticationRequired unless the caller's last proof is fresh; a user without a
         factor here has none to show."""
@@ -262,6 +289,7 @@ class Sessions:
         the last 90 days."""
         now = self._clock.now()
         first = (current,) if current and which == "active" and before is None else ()
+        ended = which == "ended"
         query = base.SessionQuery(
             user_id,
             which,
@@ -269,14 +297,21 @@ class Sessions:
             now,
             limit=limit - len(first) + 1,
             before=before,
-            since=now - ENDED_KEPT if which == "ended" else None,
+            # Listed by activity, kept by ending: the one comes before the other by this at most.
+            since=now - ENDED_KEPT - self.policy.refresh_lifetime if ended else None,
             without=current.id if current else None,
         )
         sessions = await self._store.list_sessions(query)
         shown = sessions[: limit - len(first)]
         more = len(first) + len(sessions) > limit
         last = base.Cursor(shown[-1].last_active_at, shown[-1].id) if shown else _TOP
+        if ended:
+            shown = tuple(one for one in shown if self._ended_since(one, now - ENDED_KEPT, now))
         return Page(first + shown, last if more else None)
+
+    def _ended_since(self, session: Session, moment: datetime, now: datetime) -> bool:
+        ending = rules.ending(session, self.policy, now)
+        return ending is not None and ending.at >= moment
 
     async def count(self, user_id: UserId) -> int:
         """Count a user's active sessions."""
@@ -305,3 +340,16 @@ class Sessions:
             absolute_expires_at=decision.absolute_expires_at,
             lineage=rules.rotated(session.lineage, token.secret_hash, sealed, now),
         )
+
+
+def _moved(session: Session, user: User, now: datetime) -> Record:
+    """Tell that a session was used from another address than before."""
+    return Record(
+        type="session.move",
+        at=now,
+        account_id=session.account_id,
+        user_id=session.user_id,
+        actor=Actor("user", user.id, user.label),
+        target=Target("session", session.id, session.device.label),
+        origin=Origin(session.id, session.device, session.place, session.ip),
+    )

@@ -29,8 +29,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from lastcall.audit import Outcome, Record, RecordType
 from lastcall.events import Actor, EndReason, Event, Position
-from lastcall.identity.model import Account, ServiceKey, SingleUse, SingleUsePurpose, User
+from lastcall.identity.model import (
+    Account,
+    Profile,
+    Role,
+    ServiceKey,
+    SingleUse,
+    SingleUsePurpose,
+    User,
+    UserStatus,
+)
 from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
 from lastcall.sessions.model import Session, SignIn
@@ -100,6 +110,66 @@ class SessionQuery:
     without: SessionId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UserQuery:
+    """Which of an account's users, newest first: those whose e-mail address, name or external id
+    holds a text, after an id. `policy` and `now` tell which of their sessions live."""
+
+    account_id: AccountId
+    policy: Policy
+    now: datetime
+    limit: int = 50
+    before: UserId | None = None
+    text: str = ""
+    """As `users.search` folds it; "" is everybody."""
+    external_id: str | None = None
+    user_id: UserId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordQuery:
+    """Which records, newest first: an account's, or those that concern a user; after a number."""
+
+    account_id: AccountId | None = None
+    user_id: UserId | None = None
+    limit: int = 50
+    before: int | None = None
+    types: tuple[RecordType, ...] = ()
+    outcome: Outcome | None = None
+    person: str | None = None
+    """The id of who did it or whom it concerns."""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What logging a user out would end: sessions, the devices that they are on, and access tokens
+    that are still in time, with the moment at which the last of these would have run out."""
+
+    sessions: int
+    devices: int
+    access_tokens: int
+    longest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Somebody whose pages show something new."""
+
+    type: RecordType
+    account_id: AccountId | None
+    user_id: UserId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has been recorded since a number, oldest first, and the number to go on from."""
+
+    number: int
+    changes: tuple[Change, ...]
+
+
 # What is written.
 
 
@@ -150,11 +220,55 @@ class Rehash:
 
 
 @dataclass(frozen=True, slots=True)
+class AddRecord:
+    """A record in the audit log, with what it tells."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class CountUnknownSignIn:
+    """Somebody tried to sign in as nobody. The same work as a record, and nothing grows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetName:
+    """Another name for a user; guarded by their being there."""
+
+    user_id: UserId
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetRole:
+    """Another role for a user, whose access tokens then need a refresh (event d). Guard: the role
+    is still the one that was read. Conflict where the account would be left without an owner."""
+
+    user_id: UserId
+    account_id: AccountId
+    role: Role
+    previous: Role
+    by: Actor
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveUser:
+    """Remove a user: their words, password and links go, their id stays as long as their ended
+    sessions are shown. To be committed with an `EndUser`. Guard: they are there. Conflict where the
+    account would be left without an owner."""
+
+    user_id: UserId
+
+
+@dataclass(frozen=True, slots=True)
 class SetStatus:
-    """Suspend or resume a user; guarded by the status being the other one."""
+    """Suspend or resume a user; guarded by the status being the other one. With `keeps_owner`,
+    Conflict where the account would be left without an active owner."""
 
     user_id: UserId
     status: Literal["active", "suspended"]
+    keeps_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +392,28 @@ class EndUser:
     """Tells which sessions had run out already, for the count."""
 
 
+@dataclass(frozen=True, slots=True)
+class EndAccount:
+    """End all sessions of an account that began before, but the spared one, by one event. Guard:
+    the spared session lives."""
+
+    account_id: AccountId
+    spared: SessionId | None
+    reason: EndReason
+    by: Actor
+    at: datetime
+    policy: Policy
+    """Tells which sessions had run out already, for the count."""
+
+
 Write = (
-    AddAccount
+    AddRecord
+    | CountUnknownSignIn
+    | SetName
+    | SetRole
+    | RemoveUser
+    | EndAccount
+    | AddAccount
     | AddUser
     | SetPassword
     | RequirePassword
@@ -345,8 +479,26 @@ class Store(Protocol):
     async def password_hash(self, user_id: UserId) -> SignInStart | None:
         """Find a user with the password's hash and the position."""
 
-    async def list_users(self, account_id: AccountId) -> tuple[User, ...]:
-        """List an account's users, oldest first."""
+    async def list_users(self, query: UserQuery) -> tuple[Profile, ...]:
+        """List an account's users, newest first."""
+
+    async def count_users(
+        self, account_id: AccountId, role: Role | None = None, status: UserStatus | None = None
+    ) -> int:
+        """Count an account's users: all, or those of a role, of a status."""
+
+    async def reach(self, user_id: UserId, policy: Policy, now: datetime) -> Reach:
+        """Tell what logging a user out would end."""
+
+    async def list_records(self, query: RecordQuery) -> tuple[Record, ...]:
+        """List records of the audit log, newest first."""
+
+    async def changes(self, after: int | None) -> Changes:
+        """List who is concerned by what was recorded after a number, at most 1,000 records; without
+        one, where the audit log ends now."""
+
+    async def count_unknown_sign_ins(self) -> int:
+        """Tell how often somebody tried to sign in as nobody."""
 
     async def list_accounts(self) -> tuple[Account, ...]:
         """List the accounts, oldest first."""

@@ -22,9 +22,7 @@ from sqlalchemy import (
 )
 
 from lastcall.events import Event, Position
-from lastcall.identity.model import Account, ServiceKey, SingleUse, SingleUsePurpose, User
-from lastcall.ids import AccountId, KeyId, SessionId, UserId
-from lastcall.keys import StoredKey
+from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
 from lastcall.stores import rows
@@ -36,10 +34,7 @@ from lastcall.stores.schema import (
     events,
     installation,
     log,
-    service_keys,
     sessions,
-    signing_keys,
-    single_use,
     users,
 )
 
@@ -79,7 +74,8 @@ def _running() -> ColumnElement[bool]:
     )
 
 
-def _times(policy: Policy, now: datetime) -> dict[str, int]:
+def times(policy: Policy, now: datetime) -> dict[str, int]:
+    """Give the values by which it is told which sessions live."""
     return {
         "now": micros(now),
         "active_after": micros(now - policy.refresh_lifetime),
@@ -178,17 +174,21 @@ def _list(running: ColumnElement[bool]) -> Prepared:
     )
 
 
-_ACTIVE = and_(alive(), _running())
-_LISTS = {"active": _list(_ACTIVE), "ended": _list(~_ACTIVE)}
-_COUNT = Prepared(
-    select(func.count())
-    .select_from(OWNED)
-    .where(
-        sessions.c.user_id == bindparam("user_id"),
-        sessions.c.id != bindparam("without"),
-        _ACTIVE,
+ACTIVE = and_(alive(), _running())
+"""Holds for a session of `OWNED` that lives, by the values of `times`."""
+_LISTS = {"active": _list(ACTIVE), "ended": _list(~ACTIVE)}
+
+
+def _count(owner: ColumnElement[bool]) -> Prepared:
+    return Prepared(
+        select(func.count())
+        .select_from(OWNED)
+        .where(owner, sessions.c.id != bindparam("without"), ACTIVE)
     )
-)
+
+
+_COUNT = _count(sessions.c.user_id == bindparam("user_id"))
+_COUNT_ACCOUNT = _count(users.c.account_id == bindparam("account_id"))
 
 
 def _found_of(row: rows.Row) -> Found:
@@ -237,7 +237,7 @@ def list_sessions(db: Connection, query: SessionQuery) -> tuple[Session, ...]:
         before_at=micros(last.at) if last else _FOREVER,
         before_id=last.id if last else "",
         most=query.limit,
-        **_times(query.policy, query.now),
+        **times(query.policy, query.now),
     )
     return tuple(rows.session_of(row) for row in found)
 
@@ -250,9 +250,22 @@ def count_sessions(
     spared: SessionId | None = None,
 ) -> int:
     """Count a user's active sessions, but the spared one."""
-    values = _times(policy, now)
+    values = times(policy, now)
     counted = _COUNT.run(db, user_id=user_id, without=spared or "", **values).scalar_one()
     return int(counted)
+
+
+def count_account_sessions(
+    db: Connection,
+    account_id: AccountId,
+    policy: Policy,
+    now: datetime,
+    spared: SessionId | None = None,
+) -> int:
+    """Count an account's active sessions, but the spared one."""
+    values = times(policy, now)
+    counted = _COUNT_ACCOUNT.run(db, account_id=account_id, without=spared or "", **values)
+    return int(counted.scalar_one())
 
 
 def find_event(db: Connection, seq: int) -> Event | None:
@@ -269,72 +282,6 @@ def password_hash(db: Connection, user_id: UserId) -> SignInStart | None:
     """Find a user with the password's hash and the position, in one statement."""
     start = _start(db, users.c.id == user_id)
     return start if isinstance(start, SignInStart) else None
-
-
-def find_user(db: Connection, user_id: UserId) -> User | None:
-    """Find a user."""
-    return _one(db, select(users).where(users.c.id == user_id), rows.user_of)
-
-
-def find_external_user(db: Connection, account_id: AccountId, external_id: str) -> User | None:
-    """Find a user of an account by the application's own id."""
-    statement = select(users).where(
-        users.c.account_id == account_id, users.c.external_id == external_id
-    )
-    return _one(db, statement, rows.user_of)
-
-
-def list_users(db: Connection, account_id: AccountId) -> tuple[User, ...]:
-    """List an account's users, oldest first."""
-    statement = select(users).where(users.c.account_id == account_id).order_by(users.c.id)
-    return _all(db, statement, rows.user_of)
-
-
-def list_accounts(db: Connection) -> tuple[Account, ...]:
-    """List the accounts, oldest first."""
-    statement = select(accounts).order_by(accounts.c.id)
-    return _all(db, statement, rows.account_of)
-
-
-def find_account(db: Connection, account_id: AccountId) -> Account | None:
-    """Find an account."""
-    return _one(db, select(accounts).where(accounts.c.id == account_id), rows.account_of)
-
-
-def find_single_use(
-    db: Connection, secret_hash: bytes, purpose: SingleUsePurpose, now: datetime
-) -> SingleUse | None:
-    """Find the secret of a link that is unused and in time."""
-    statement = select(single_use).where(
-        single_use.c.secret_hash == secret_hash,
-        single_use.c.purpose == purpose,
-        single_use.c.used_at.is_(None),
-        single_use.c.expires_at > micros(now),
-    )
-    return _one(db, statement, rows.single_use_of)
-
-
-def find_service_key(db: Connection, key_id: KeyId) -> ServiceKey | None:
-    """Find a service key that is in force."""
-    statement = select(service_keys).where(
-        service_keys.c.id == key_id, service_keys.c.revoked_at.is_(None)
-    )
-    return _one(db, statement, rows.service_key_of)
-
-
-def list_service_keys(db: Connection, account_id: AccountId) -> tuple[ServiceKey, ...]:
-    """List an account's service keys in force, oldest first."""
-    statement = (
-        select(service_keys)
-        .where(service_keys.c.account_id == account_id, service_keys.c.revoked_at.is_(None))
-        .order_by(service_keys.c.id)
-    )
-    return _all(db, statement, rows.service_key_of)
-
-
-def list_signing_keys(db: Connection) -> tuple[StoredKey, ...]:
-    """List the signing keys."""
-    return _all(db, select(signing_keys), rows.signing_key_of)
 
 
 def _one(db: Connection, statement: Executable, convert: Callable[[rows.Row], T]) -> T | None:

@@ -5,9 +5,20 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
+from lastcall.audit import Origin, Outcome, Record, RecordType, Target, TargetKind
 from lastcall.device.model import Device, Place
 from lastcall.events import Actor, ActorKind, EndReason, Event, EventKind, Position, Timeline
-from lastcall.identity.model import Account, Role, Scope, ServiceKey, SingleUse, User, UserStatus
+from lastcall.identity.model import (
+    Account,
+    Profile,
+    Role,
+    Scope,
+    ServiceKey,
+    SingleUse,
+    User,
+    UserStatus,
+)
+from lastcall.identity.names import fold
 from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
 from lastcall.sessions.model import Client, ClientType, Ending, Lineage, Session, SignIn
@@ -251,6 +262,65 @@ def user_row(user: User, password_hash: str | None) -> dict[str, object]:
         "ended_seq": 0,
         "ended_spared": None,
         "stale_seq": user.stale_seq,
+        "search": search_text(user.email, user.name, user.external_id),
+    }
+
+
+def search_text(*words: str | None) -> str:
+    """Give what a user is searched by."""
+    return fold("\n".join(filter(None, words)))
+
+
+def profile_of(row: Row) -> Profile:
+    """Read a user with what their sessions say of them."""
+    return Profile(user_of(row), row["active_sessions"], _maybe_moment(row["last_seen_at"]))
+
+
+def record_of(row: Row) -> Record:
+    """Read a record of the audit log."""
+    target = None
+    if row["target_kind"] is not None:
+        target = Target(cast(TargetKind, row["target_kind"]), row["target_id"], row["target_name"])
+    device, place = row["device"], row["place"]
+    return Record(
+        type=cast(RecordType, row["type"]),
+        at=moment(row["at"]),
+        account_id=row["account_id"],
+        user_id=row["user_id"],
+        actor=Actor(cast(ActorKind, row["actor_kind"]), row["actor_id"], row["actor_name"]),
+        target=target,
+        origin=Origin(
+            row["session_id"],
+            None if device is None else _device.decode(device),
+            None if place is None else _place.decode(place),
+            row["ip"],
+        ),
+        outcome=cast(Outcome, row["outcome"]),
+        reason=row["reason"],
+        number=row["number"],
+    )
+
+
+def record_row(record: Record) -> dict[str, object]:
+    """Write a new record of the audit log."""
+    actor, target, origin = record.actor, record.target, record.origin
+    return {
+        "at": micros(record.at),
+        "type": record.type,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "account_id": record.account_id,
+        "user_id": record.user_id,
+        "actor_kind": actor.kind,
+        "actor_id": actor.id,
+        "actor_name": actor.name,
+        "target_kind": target.kind if target else None,
+        "target_id": target.id if target else None,
+        "target_name": target.name if target else None,
+        "session_id": origin.session_id,
+        "device": _json(origin.device) if origin.device else None,
+        "place": _json(origin.place) if origin.place else None,
+        "ip": origin.ip,
     }
 
 

@@ -35,6 +35,7 @@ installation = Table(
     Column("secret_check", LargeBinary, nullable=False),
     Column("issuer", Text),
     Column("created_at", BigInteger, nullable=False),
+    Column("unknown_sign_ins", BigInteger, nullable=False, server_default="0"),
 )
 
 log = Table(
@@ -109,8 +110,10 @@ users = Table(
     Column("ended_seq", BigInteger, nullable=False),
     Column("ended_spared", Text),
     Column("stale_seq", BigInteger, nullable=False),
+    Column("search", Text, nullable=False, server_default=""),
     UniqueConstraint("account_id", "external_id"),
 )
+Index("ix_users_account_id", users.c.account_id, users.c.id)
 
 sessions = Table(
     "sessions",
@@ -185,3 +188,29 @@ single_use = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    # Never given twice, also after the newest rows were purged: who reads on from one misses none.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text),
+    Column("account_id", Text),
+    Column("user_id", Text),
+    Column("actor_kind", Text, nullable=False),
+    Column("actor_id", Text),
+    Column("actor_name", Text),
+    Column("target_kind", Text),
+    Column("target_id", Text),
+    Column("target_name", Text),
+    Column("session_id", Text),
+    Column("device", Text),
+    Column("place", Text),
+    Column("ip", Text),
+    sqlite_autoincrement=True,
+)
+Index("ix_audit_account_id", audit.c.account_id, audit.c.number)
+Index("ix_audit_user_id", audit.c.user_id, audit.c.number)

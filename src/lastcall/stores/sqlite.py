@@ -15,13 +15,24 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
+from lastcall.audit import Record
 from lastcall.events import Event
-from lastcall.identity.model import Account, ServiceKey, SingleUse, SingleUsePurpose, User
+from lastcall.identity.model import (
+    Account,
+    Profile,
+    Role,
+    ServiceKey,
+    SingleUse,
+    SingleUsePurpose,
+    User,
+    UserStatus,
+)
 from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
-from lastcall.stores import apply, base, reads
+from lastcall.stores import base, directory, reads, records
+from lastcall.stores.commit import commit
 from lastcall.stores.lane import Lane, unavailable
 
 T = TypeVar("T")
@@ -65,7 +76,7 @@ class SqliteStore:
 
     async def commit(self, *writes: base.Write, actor: SessionId | None = None) -> base.Committed:
         """Apply the writes, all or none."""
-        return await self._writer.run(lambda db: apply.commit(db, writes, actor))
+        return await self._writer.run(lambda db: commit(db, writes, actor))
 
     async def log_end(self) -> base.LogEnd:
         """Give the log's end and floor."""
@@ -97,45 +108,69 @@ class SqliteStore:
 
     async def find_user(self, user_id: UserId) -> User | None:
         """Find a user."""
-        return await self._read(lambda db: reads.find_user(db, user_id))
+        return await self._read(lambda db: directory.find_user(db, user_id))
 
     async def find_external_user(self, account_id: AccountId, external_id: str) -> User | None:
         """Find a user of an account by the application's own id."""
-        return await self._read(lambda db: reads.find_external_user(db, account_id, external_id))
+        return await self._read(
+            lambda db: directory.find_external_user(db, account_id, external_id)
+        )
 
     async def password_hash(self, user_id: UserId) -> base.SignInStart | None:
         """Find a user with the password's hash and the position."""
         return await self._read(lambda db: reads.password_hash(db, user_id))
 
-    async def list_users(self, account_id: AccountId) -> tuple[User, ...]:
-        """List an account's users, oldest first."""
-        return await self._read(lambda db: reads.list_users(db, account_id))
+    async def list_users(self, query: base.UserQuery) -> tuple[Profile, ...]:
+        """List an account's users, newest first."""
+        return await self._read(lambda db: directory.list_users(db, query))
+
+    async def count_users(
+        self, account_id: AccountId, role: Role | None = None, status: UserStatus | None = None
+    ) -> int:
+        """Count an account's users: all, or those of a role, of a status."""
+        return await self._read(lambda db: directory.count_users(db, account_id, role, status))
+
+    async def reach(self, user_id: UserId, policy: Policy, now: datetime) -> base.Reach:
+        """Tell what logging a user out would end."""
+        return await self._read(lambda db: directory.reach(db, user_id, policy, now))
+
+    async def list_records(self, query: base.RecordQuery) -> tuple[Record, ...]:
+        """List records of the audit log, newest first."""
+        return await self._read(lambda db: records.list_records(db, query))
+
+    async def changes(self, after: int | None) -> base.Changes:
+        """List who is concerned by what was recorded after a number."""
+        return await self._read(lambda db: records.changes(db, after))
+
+    async def count_unknown_sign_ins(self) -> int:
+        """Tell how often somebody tried to sign in as nobody."""
+        return await self._read(directory.count_unknown_sign_ins)
 
     async def list_accounts(self) -> tuple[Account, ...]:
         """List the accounts, oldest first."""
-        return await self._read(reads.list_accounts)
+        return await self._read(directory.list_accounts)
 
     async def find_account(self, account_id: AccountId) -> Account | None:
         """Find an account."""
-        return await self._read(lambda db: reads.find_account(db, account_id))
+        return await self._read(lambda db: directory.find_account(db, account_id))
 
     async def find_single_use(
         self, secret_hash: bytes, purpose: SingleUsePurpose, now: datetime
     ) -> SingleUse | None:
         """Find the secret of a link that is unused and in time."""
-        return await self._read(lambda db: reads.find_single_use(db, secret_hash, purpose, now))
+        return await self._read(lambda db: directory.find_single_use(db, secret_hash, purpose, now))
 
     async def find_service_key(self, key_id: KeyId) -> ServiceKey | None:
         """Find a service key that is in force."""
-        return await self._read(lambda db: reads.find_service_key(db, key_id))
+        return await self._read(lambda db: directory.find_service_key(db, key_id))
 
     async def list_service_keys(self, account_id: AccountId) -> tuple[ServiceKey, ...]:
         """List an account's service keys in force, oldest first."""
-        return await self._read(lambda db: reads.list_service_keys(db, account_id))
+        return await self._read(lambda db: directory.list_service_keys(db, account_id))
 
     async def signing_keys(self) -> tuple[StoredKey, ...]:
         """List the signing keys."""
-        return await self._read(reads.list_signing_keys)
+        return await self._read(directory.list_signing_keys)
 
     async def ping(self) -> None:
         """Raise Unavailable unless a write could begin now."""

@@ -32,7 +32,9 @@ async def show(call: Call[Caller, None, Back]) -> Response:
 async def prove(call: Call[Caller, Proof, None]) -> Response:
     """Take the proof and go on with new tokens."""
     try:
-        tokens = await call.node.identity.reauthenticate(call.caller, call.body.password)
+        tokens = await call.node.identity.reauthenticate(
+            call.caller, call.body.password, call.origin(call.caller)
+        )
     except (InvalidCredentials, InvalidRequest):
         return _ask(call, call.body.next, 401, _("The password is wrong."))
     response = redirect(way_back(call, call.body.next))

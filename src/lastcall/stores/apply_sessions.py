@@ -1,0 +1,176 @@
+"""How the writes on sessions are applied."""
+
+from sqlalchemy import ColumnElement, bindparam, exists, insert, select, update
+
+from lastcall.errors import LostRace
+from lastcall.stores import base, reads, rows
+from lastcall.stores.apply import apply
+from lastcall.stores.prepared import Prepared
+from lastcall.stores.rows import micros
+from lastcall.stores.schema import accounts, sessions, sign_ins, users
+from lastcall.stores.transaction import Transaction, require_change
+
+
+def _alive_here() -> ColumnElement[bool]:
+    """Hold for a row of `sessions` that is being updated and lives."""
+    return exists(
+        select(users.c.id)
+        .select_from(users.join(accounts, accounts.c.id == users.c.account_id))
+        .where(users.c.id == sessions.c.user_id, reads.may_act())
+        .correlate(sessions)
+    )
+
+
+_KNOWN = Prepared(select(sessions.c.id).where(sessions.c.id == bindparam("session_id")))
+_END = Prepared(
+    update(sessions)
+    .where(sessions.c.id == bindparam("session_id"))
+    .values(ended_seq=bindparam("seq"))
+)
+_ROTATE = Prepared(
+    update(sessions)
+    .where(
+        sessions.c.id == bindparam("session_id"),
+        sessions.c.generation == bindparam("before"),
+        _alive_here(),
+    )
+    .values({name: bindparam(name) for name in rows.ROTATION_COLUMNS})
+)
+_COUNT_REPEAT = Prepared(
+    update(sessions)
+    .where(
+        sessions.c.id == bindparam("session_id"),
+        sessions.c.generation == bindparam("now"),
+        sessions.c.repeats < bindparam("most"),
+        _alive_here(),
+    )
+    .values(repeats=sessions.c.repeats + 1)
+)
+
+
+@apply.register
+def _(write: base.Begin, transaction: Transaction) -> None:
+    session, changed_at = write.session, write.password_changed_at
+    guard = (
+        select(users.c.id)
+        .select_from(users.join(accounts, accounts.c.id == users.c.account_id))
+        .where(
+            users.c.id == session.user_id,
+            users.c.account_id == session.account_id,
+            users.c.status == "active",
+            users.c.ended_seq <= session.begun.seq,
+            accounts.c.ended_seq <= session.begun.seq,
+        )
+        .with_for_update(read=True)
+    )
+    if changed_at is not None:
+        guard = guard.where(users.c.password_changed_at == micros(changed_at))
+    if (
+        not reads.contains(transaction.db, session.begun)
+        or transaction.db.execute(guard).first() is None
+    ):
+        raise LostRace("an event has ended this sign-in at its birth")
+    transaction.db.execute(insert(sessions).values(rows.session_row(session)))
+    transaction.db.execute(insert(sign_ins).values(rows.sign_in_row(session.id, write.sign_in)))
+
+
+@apply.register
+def _(write: base.Rotate, transaction: Transaction) -> None:
+    session = write.session
+    result = _ROTATE.run(
+        transaction.db,
+        session_id=session.id,
+        before=session.lineage.generation - 1,
+        **rows.rotation_row(session),
+    )
+    require_change(result)
+
+
+@apply.register
+def _(write: base.CountRepeat, transaction: Transaction) -> None:
+    result = _COUNT_REPEAT.run(
+        transaction.db, session_id=write.session_id, now=write.generation, most=write.limit
+    )
+    require_change(result)
+
+
+@apply.register
+def _(write: base.MarkStale, transaction: Transaction) -> None:
+    event = transaction.append(
+        "session_stale",
+        write.at,
+        account_id=write.account_id,
+        user_id=write.user_id,
+        session_id=write.session_id,
+    )
+    transaction.require(
+        update(sessions)
+        .where(sessions.c.id == write.session_id)
+        .values(stale_seq=event.position.seq)
+    )
+
+
+@apply.register
+def _(write: base.EndSession, transaction: Transaction) -> None:
+    is_known = _KNOWN.run(transaction.db, session_id=write.session_id).first() is not None
+    if is_known:
+        transaction.require_alive(write.session_id)
+    event = transaction.append(
+        "session_ended",
+        write.at,
+        account_id=write.account_id,
+        user_id=write.user_id,
+        session_id=write.session_id,
+        reason=write.reason,
+        actor=write.by,
+        ended=int(is_known and not write.reason.startswith("expired_")),
+    )
+    _END.run(transaction.db, session_id=write.session_id, seq=event.position.seq)
+
+
+@apply.register
+def _(write: base.EndUser, transaction: Transaction) -> None:
+    db = transaction.db
+    # The user's row first; then, in a later statement, that the spared session lives (rule 3).
+    db.execute(select(users.c.id).where(users.c.id == write.user_id).with_for_update())
+    if write.spared is not None:
+        transaction.require_alive(write.spared)
+    ended = reads.count_sessions(db, write.user_id, write.policy, write.at, write.spared)
+    event = transaction.append(
+        "user_ended",
+        write.at,
+        account_id=write.account_id,
+        user_id=write.user_id,
+        spared=write.spared,
+        reason=write.reason,
+        actor=write.by,
+        ended=ended,
+    )
+    transaction.require(
+        update(users)
+        .where(users.c.id == write.user_id)
+        .values(ended_seq=event.position.seq, ended_spared=write.spared)
+    )
+
+
+@apply.register
+def _(write: base.EndAccount, transaction: Transaction) -> None:
+    db = transaction.db
+    db.execute(select(accounts.c.id).where(accounts.c.id == write.account_id).with_for_update())
+    if write.spared is not None:
+        transaction.require_alive(write.spared)
+    ended = reads.count_account_sessions(db, write.account_id, write.policy, write.at, write.spared)
+    event = transaction.append(
+        "account_ended",
+        write.at,
+        account_id=write.account_id,
+        spared=write.spared,
+        reason=write.reason,
+        actor=write.by,
+        ended=ended,
+    )
+    transaction.require(
+        update(accounts)
+        .where(accounts.c.id == write.account_id)
+        .values(ended_seq=event.position.seq, ended_spared=write.spared)
+    )

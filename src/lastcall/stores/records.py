@@ -1,0 +1,56 @@
+"""The reads of the audit log, each one statement, for every database."""
+
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, func, or_, select
+
+from lastcall.audit import Record
+from lastcall.stores import rows
+from lastcall.stores.base import Change, Changes, RecordQuery
+from lastcall.stores.prepared import Prepared
+from lastcall.stores.rows import micros
+from lastcall.stores.schema import audit
+
+MOST: Final = 1000
+"""How many records are read at once by who follows them."""
+
+_END = Prepared(select(func.coalesce(func.max(audit.c.number), 0).label("number")))
+_AFTER = Prepared(
+    select(audit.c.number, audit.c.type, audit.c.account_id, audit.c.user_id)
+    .where(audit.c.number > bindparam("after"))
+    .order_by(audit.c.number)
+    .limit(MOST)
+)
+
+
+def list_records(db: Connection, query: RecordQuery) -> tuple[Record, ...]:
+    """List records, newest first."""
+    found = select(audit).order_by(audit.c.number.desc()).limit(query.limit)
+    if query.account_id is not None:
+        found = found.where(audit.c.account_id == query.account_id)
+    if query.user_id is not None:
+        found = found.where(audit.c.user_id == query.user_id)
+    if query.before is not None:
+        found = found.where(audit.c.number < query.before)
+    if query.types:
+        found = found.where(audit.c.type.in_(query.types))
+    if query.outcome is not None:
+        found = found.where(audit.c.outcome == query.outcome)
+    if query.person is not None:
+        found = found.where(or_(audit.c.user_id == query.person, audit.c.actor_id == query.person))
+    if query.since is not None:
+        found = found.where(audit.c.at >= micros(query.since))
+    if query.until is not None:
+        found = found.where(audit.c.at < micros(query.until))
+    return tuple(rows.record_of(row) for row in db.execute(found).mappings())
+
+
+def changes(db: Connection, after: int | None) -> Changes:
+    """List who is concerned by what was recorded after a number, oldest first."""
+    if after is None:
+        return Changes(int(_END.rows(db)[0]["number"]), ())
+    found = _AFTER.rows(db, after=after)
+    return Changes(
+        found[-1]["number"] if found else after,
+        tuple(Change(row["type"], row["account_id"], row["user_id"]) for row in found),
+    )
