@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lastcall.http.endpoint import Call
+from lastcall.identity.roles import ADMINS
 from lastcall.sessions.service import Caller
 from lastcall.web import words
 from lastcall.web.rendering import HOME
@@ -34,15 +35,45 @@ async def frame(call: Call[Caller, Any, Any]) -> dict[str, object]:
     """Give what the frame shows."""
     account = await call.node.store.find_account(call.caller.user.account_id)
     attribution = call.node.locator.attribution
-    sessions = {
-        "label": _("Sessions"),
-        "href": call.base + HOME,
-        "current": True,
-        "icon": "monitor-smartphone",
-    }
     return {
         "me": me(call.caller),
         "account_name": account.name if account else "",
-        "nav": [sessions],
+        "nav": _groups(call),
         "attribution": attribution and {"text": attribution[0], "href": attribution[1]},
     }
+
+
+def _groups(call: Call[Caller, Any, Any]) -> list[dict[str, object]]:
+    """Give where the caller can go, by group; the page that a path is below is the current one."""
+    groups = [
+        (
+            _("Settings"),
+            [
+                (HOME, _("Sessions"), "monitor-smartphone"),
+                ("/settings/security", _("Security"), "lock-keyhole"),
+                ("/settings/activity", _("Activity"), "activity"),
+            ],
+        )
+    ]
+    if call.caller.role in ADMINS:
+        account = [
+            ("/account/users", _("Users"), "users"),
+            ("/account/audit", _("Audit log"), "scroll-text"),
+        ]
+        groups.append((_("Account Management"), account))
+    here = call.request.scope["path"].removeprefix(call.request.scope.get("root_path", ""))
+    return [
+        {
+            "label": label,
+            "entries": [
+                {
+                    "href": call.base + path,
+                    "label": text,
+                    "icon": icon,
+                    "current": f"{here}/".startswith(f"{path}/"),
+                }
+                for path, text, icon in entries
+            ],
+        }
+        for label, entries in groups
+    ]
