@@ -12,9 +12,10 @@ from lastcall.identity.links import Links
 from lastcall.identity.passwords import Passwords
 from lastcall.identity.service import Identity
 from lastcall.identity.services import Services
+from lastcall.metrics import Metrics
 from lastcall.secretfile import Secrets
 from lastcall.sessions.service import Sessions
-from lastcall.settings import Settings
+from lastcall.settings import Settings, counts_are_shared
 from lastcall.signing import Signing
 from lastcall.stores import base
 from lastcall.stores.opening import open_store
@@ -35,6 +36,7 @@ class Node:
     services: Services
     passwords: Passwords
     locator: Locator
+    metrics: Metrics
     clock: Clock
     entropy: Entropy
 
@@ -58,7 +60,14 @@ class Node:
             locator = Locator.open(settings.city_db)
         except PlaceDataError as error:
             raise SettingsError(str(error)) from error
-        opened = open_store(settings.database_url, settings.secret_file, clock.now(), entropy)
+        metrics = Metrics(shared=counts_are_shared())
+        opened = open_store(
+            settings.database_url,
+            settings.secret_file,
+            clock.now(),
+            entropy,
+            observe=metrics.committed,
+        )
         store, secrets = opened.store, opened.secrets
         if serving:
             await store.commit(base.SetIssuer(settings.public_url))
@@ -96,6 +105,7 @@ class Node:
             services=Services(store, sessions, clock, entropy),
             passwords=passwords,
             locator=locator,
+            metrics=metrics,
             clock=clock,
             entropy=entropy,
         )

@@ -20,6 +20,8 @@ PREFIX: Final = "LASTCALL_"
 CONFIG: Final = "LASTCALL_CONFIG"
 """The variable that names the file; `lastcall.toml` in the working directory without it."""
 CONFIG_FILE: Final = "lastcall.toml"
+_COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The Prometheus client's own variable; it reads it as it is imported."""
 _TEST_PREFIX: Final = "LASTCALL_TEST_"
 _DURATIONS: Final = (
     "access_lifetime",
@@ -133,6 +135,16 @@ def export(settings: Settings) -> None:
     for name, value in values.items():
         if value is not None:
             os.environ[PREFIX + name.upper()] = str(value)
+
+
+def counts_are_shared() -> bool:
+    """Tell whether this process counts together with others, in a folder of theirs."""
+    return _COUNTS in os.environ
+
+
+def share_counts(folder: Path) -> None:
+    """Let the processes that this one starts count together."""
+    os.environ[_COUNTS] = str(folder)
 
 
 def _preset(policy: Policy) -> str:

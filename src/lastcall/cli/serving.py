@@ -5,11 +5,13 @@ import errno
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from uvicorn import Config, Server
@@ -18,7 +20,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 from lastcall.cli.worker import LimitedProtocol
 from lastcall.errors import Error
-from lastcall.settings import LOOPBACK, Settings, export
+from lastcall.settings import LOOPBACK, Settings, export, share_counts
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -192,7 +194,9 @@ def _run_one(config: Config, listener: Listener) -> bool:
 
 def _run_many(config: Config, listener: Listener) -> bool:
     workers = _Workers(config, [listener.socket])
-    workers.run()
+    with tempfile.TemporaryDirectory(prefix="lastcall-counts-") as folder:
+        share_counts(Path(folder))
+        workers.run()
     return all(process.exitcode != STARTUP_FAILURE for process in workers.processes)
 
 

@@ -2,6 +2,7 @@
 
 from lastcall.http import (
     health,
+    metrics,
     password,
     renew,
     services,
@@ -22,5 +23,6 @@ ENDPOINTS: list[AnyEndpoint] = [
     *renew.ENDPOINTS,
     *well_known.ENDPOINTS,
     *health.ENDPOINTS,
+    *metrics.ENDPOINTS,
 ]
 ENDPOINTS.append(openapi_endpoint(ENDPOINTS))

@@ -59,7 +59,7 @@ class App:
         self._closes = closes
         self._error_page = error_page
         router = Router(
-            [Route(path, _Resource(methods, error_page)) for path, methods in paths],
+            [Route(path, _Resource(path, methods, error_page)) for path, methods in paths],
             redirect_slashes=False,
             default=self._nowhere,
         )
@@ -155,7 +155,10 @@ class App:
 class _Resource:
     """The methods of one path, as the ASGI application of its route."""
 
-    def __init__(self, methods: dict[str, AnyEndpoint], error_page: ErrorPage | None) -> None:
+    def __init__(
+        self, path: str, methods: dict[str, AnyEndpoint], error_page: ErrorPage | None
+    ) -> None:
+        self._path = path
         self._methods = methods
         self._error_page = error_page
         self._allow = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
@@ -163,6 +166,8 @@ class _Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         endpoint = self._methods.get(method)
+        node = scope[KEY].node
+        started = node.clock.monotonic()
         request = Request(scope, receive, send)
         if endpoint is None:
             page = any(endpoint.page for endpoint in self._methods.values())
@@ -170,6 +175,10 @@ class _Resource:
             response = _refuse(request, refused, self._error_page if page else None)
         else:
             response = await self._answer(endpoint, request)
+        seconds = node.clock.monotonic() - started
+        # A method of somebody's own making is no label: labels are few.
+        label = method if endpoint is not None else "other"
+        node.metrics.answered(label, self._path, response.status_code, seconds)
         await response(scope, receive, send)
 
     async def _answer(self, endpoint: AnyEndpoint, request: Request) -> Response:

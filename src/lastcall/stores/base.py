@@ -25,6 +25,7 @@ across calls. A cancelled caller changes nothing about what is committed.
 Raised everywhere: `Unavailable` when the database can't be reached, is full, or is too busy.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -441,6 +442,14 @@ class Committed:
 
     position: Position
     events: tuple[Event, ...]
+
+
+Observer = Callable[[Sequence[Write], Committed], None]
+"""Is told what each commit of this process has done, once it is durable."""
+
+
+def unobserved(_writes: Sequence[Write], _committed: Committed) -> None:
+    """Let commits pass."""
 
 
 class Store(Protocol):

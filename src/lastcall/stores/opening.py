@@ -28,7 +28,7 @@ from lastcall.errors import (
 from lastcall.events import SYSTEM, Event, Position, Timeline
 from lastcall.secretfile import Secrets
 from lastcall.stores import rows, sqlite
-from lastcall.stores.base import Store
+from lastcall.stores.base import Observer, Store, unobserved
 from lastcall.stores.lane import unavailable
 from lastcall.stores.schema import events, installation, log
 
@@ -47,9 +47,13 @@ class Opened:
 
 
 def open_store(
-    database_url: str, secret_file: Path | None, now: datetime, entropy: Entropy
+    database_url: str,
+    secret_file: Path | None,
+    now: datetime,
+    entropy: Entropy,
+    observe: Observer = unobserved,
 ) -> Opened:
-    """Open a database, or make one where there is none.
+    """Open a database, or make one where there is none; `observe` is told of each commit.
 
     Raises SettingsError for an address that isn't one, SchemaOlder, SchemaNewer, SecretFileError
     where the secret file is missing or another database's, Unavailable.
@@ -74,7 +78,7 @@ def open_store(
         else:
             secrets = secretfile.read(secret_path)
         _require_pair(db, secrets, secret_path)
-    return Opened(sqlite.SqliteStore(path), secrets)
+    return Opened(sqlite.SqliteStore(path, observe), secrets)
 
 
 def migrate(database_url: str) -> tuple[str | None, str]:

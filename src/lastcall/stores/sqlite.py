@@ -59,8 +59,9 @@ def engine(path: Path) -> Engine:
 class SqliteStore:
     """The contract of `base`, on one file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, observe: base.Observer = base.unobserved) -> None:
         """Open an existing database of the right schema; raises Unavailable."""
+        self._observe = observe
         source = engine(path)
         lanes: list[Lane] = []
         try:
@@ -76,7 +77,9 @@ class SqliteStore:
 
     async def commit(self, *writes: base.Write, actor: SessionId | None = None) -> base.Committed:
         """Apply the writes, all or none."""
-        return await self._writer.run(lambda db: commit(db, writes, actor))
+        committed = await self._writer.run(lambda db: commit(db, writes, actor))
+        self._observe(writes, committed)
+        return committed
 
     async def log_end(self) -> base.LogEnd:
         """Give the log's end and floor."""

@@ -1,0 +1,54 @@
+"""The counts of this server, for Prometheus."""
+
+from typing import Final
+
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lastcall.errors import TokenMissing
+from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
+from lastcall.http.guard import Who, require_service
+from lastcall.settings import LOOPBACK
+
+_FORWARDED: Final = ("forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host")
+"""What a proxy adds: its address is not that of who asks."""
+
+
+async def _admit(request: Request) -> None:
+    if "authorization" in request.headers:
+        await require_service(request, "metrics")
+    elif not _is_local(request):
+        raise TokenMissing("this needs a service key with the scope metrics")
+
+
+def _is_local(request: Request) -> bool:
+    """Tell whether this machine itself asks: from loopback, by a loopback name, past no proxy."""
+    peer = request.client.host if request.client else ""
+    return (
+        peer in LOOPBACK
+        and request.url.hostname in LOOPBACK
+        and not any(name in request.headers for name in _FORWARDED)
+    )
+
+
+METRICS_READER: Final = Who(_admit, ("service",))
+"""A service whose key has the scope `metrics`, or this machine itself."""
+
+
+async def metrics(call: Call[None, None, None]) -> Response:
+    """Give the counts."""
+    store = call.node.store
+    text = call.node.metrics.write(await store.log_end(), await store.count_unknown_sign_ins())
+    return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+ENDPOINTS: list[AnyEndpoint] = [
+    Endpoint(
+        method="GET",
+        path="/metrics",
+        caller=METRICS_READER,
+        handler=metrics,
+        summary="The counts of this server, for Prometheus; without a key from this machine itself",
+    ),
+]

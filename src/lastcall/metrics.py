@@ -1,0 +1,86 @@
+"""What a node counts of itself, for Prometheus. Labels name routes, types and reasons: never a
+person, an address or a token.
+
+Where several processes serve, they share a folder (`PROMETHEUS_MULTIPROC_DIR`, which
+`lastcall serve --workers` makes), so that whichever is asked answers for all.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from lastcall.stores import base
+
+_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Seconds."""
+
+
+class Metrics:
+    """The counters of one node. `shared`: other processes' counts are in the answer too."""
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self._own = CollectorRegistry()
+        self._shared = shared
+        self._requests = Histogram(
+            "lastcall_request_seconds",
+            "Time to answer a request, by the route as declared",
+            ("method", "route", "status"),
+            buckets=_BUCKETS,
+            registry=self._own,
+        )
+        self._records = Counter(
+            "lastcall_records",
+            "What was recorded in the audit log",
+            ("type", "outcome"),
+            registry=self._own,
+        )
+        self._ended = Counter(
+            "lastcall_sessions_ended",
+            "Active sessions that were ended, by reason; one that runs out is nobody's ending",
+            ("reason",),
+            registry=self._own,
+        )
+        self._rotations = Counter(
+            "lastcall_rotations",
+            "Refresh tokens that took the place of another: refreshes and fresh proofs",
+            registry=self._own,
+        )
+        self._seq = Gauge(
+            "lastcall_log_seq",
+            "The event log's end",
+            registry=self._own,
+            multiprocess_mode="max",
+        )
+        self._unknown = Gauge(
+            "lastcall_unknown_sign_ins",
+            "Attempts to sign in as nobody, since the database was made",
+            registry=self._own,
+            multiprocess_mode="max",
+        )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def committed(self, writes: Sequence[base.Write], committed: base.Committed) -> None:
+        """Count what a commit has done."""
+        for write in writes:
+            if isinstance(write, base.AddRecord):
+                self._records.labels(write.record.type, write.record.outcome).inc()
+            elif isinstance(write, base.Rotate):
+                self._rotations.inc()
+        for event in committed.events:
+            if event.reason is not None and event.ended:
+                self._ended.labels(event.reason).inc(event.ended)
+
+    def write(self, log: base.LogEnd, unknown_sign_ins: int) -> bytes:
+        """Give all counts in Prometheus' text format, with these of the store."""
+        self._seq.set(log.position.seq)
+        self._unknown.set(unknown_sign_ins)
+        if not self._shared:
+            return generate_latest(self._own)
+        everybody = CollectorRegistry()
+        MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+        return generate_latest(everybody)
