@@ -10,6 +10,8 @@ from lastcall.sessions.model import ClientType
 
 ORGANISATION: Final = "Acme"
 OWNER: Final = "demo@example.com"
+PROMOTED: Final = "ravi@example.com"
+"""Who became an administrator after they had joined."""
 PASSWORD_CHANGED: Final = 26.0
 """How many days ago the owner changed their password, which ended all but one session."""
 
@@ -180,6 +182,14 @@ VISITS: Final = (
     Visit("kiran@example.com", CHROME_MAC, "99.224.1.1", 2.6, 16 * MINUTE),
     Visit("kiran@example.com", APP, "99.224.1.1", 14.4, 13.9 / 24),
 )
+
+GUESSES: Final = (
+    (9.31, OWNER),
+    (9.309, OWNER),
+    (2.6, "grace@example.com"),
+    (1.05, OWNER),
+)
+"""Wrong passwords: so many days ago, for whom."""
 
 # Easy to spell and to type.
 _WORDS: Final = """

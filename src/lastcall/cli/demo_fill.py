@@ -1,14 +1,17 @@
 """Filling the demo: the story of `demo_cast`, told to the real services as a clock is moved."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from lastcall.audit import NOWHERE, Origin
 from lastcall.cli import demo_cast as cast
 from lastcall.clock import Entropy
-from lastcall.errors import SessionEnded
-from lastcall.events import Actor, EndReason
+from lastcall.errors import InvalidCredentials, SessionEnded
+from lastcall.events import SYSTEM, Actor, EndReason
+from lastcall.identity.administration import Admin
 from lastcall.identity.model import User
 from lastcall.identity.service import PASSWORD
 from lastcall.node import Node
@@ -88,6 +91,8 @@ class Demo:
         found = [Scene(self._ago(40), self._found)]
         found.append(Scene(self._ago(cast.PASSWORD_CHANGED), self._change_password))
         found.append(Scene(self._ago(7.2), self._suspend))
+        found.append(Scene(self._ago(20.1), self._promote))
+        found += [self._guess(day, email) for day, email in cast.GUESSES]
         for visit in cast.VISITS:
             found += self._visit(visit)
         return found
@@ -124,16 +129,30 @@ class Demo:
         shared = await self._node.passwords.hash(self._first)
         for person in cast.PEOPLE:
             self._clock.moment += timedelta(minutes=1)
+            by, origin = self._owner()
+            role = "member" if person.email == cast.PROMOTED else person.role
             user = await identity.add_user(
-                account.id, person.email, name=person.name, role=person.role
+                account.id, person.email, name=person.name, role=role, by=by, origin=origin
             )
             if person.joined:
                 joined = self._clock.now()
                 await self._node.store.commit(SetPassword(user.id, shared, joined, None))
             else:
-                await self._node.links.invite(user)
+                await self._node.links.invite(user, by, origin)
             self._users[person.email] = user
-        await self._node.services.create(account.id, "Orders API", ("verify",))
+        await self._node.services.create(account.id, "Orders API", ("verify",), *self._owner())
+
+    def _owner(self) -> tuple[Actor, Origin]:
+        """Give the owner and where they are; before they are there, lastcall itself."""
+        owner = self._users.get(cast.OWNER)
+        if owner is None:
+            return SYSTEM, NOWHERE
+        return Actor("admin", owner.id, owner.name), self._at(cast.CHROME_MAC, "81.2.69.142")
+
+    def _at(self, gear: cast.Gear, ip: str) -> Origin:
+        """Tell from where something is done that no session does."""
+        seen = SignIn(gear.user_agent, dict(gear.hints), ip)
+        return self._node.sessions.origin_of(seen)
 
     async def _begin(self, visit: cast.Visit) -> None:
         user, gear = self._users[visit.email], visit.gear
@@ -149,7 +168,8 @@ class Demo:
         self._tokens[visit] = await self._node.sessions.refresh(self._stale[visit], visit.ip)
 
     async def _sign_out(self, visit: cast.Visit) -> None:
-        await self._node.sessions.endings.sign_out(self._tokens[visit].session.id)
+        origin = self._at(visit.gear, visit.ip)
+        await self._node.sessions.endings.sign_out(self._tokens[visit].session.id, origin)
 
     async def _steal(self, visit: cast.Visit) -> None:
         """Show a refresh token that was used up long ago."""
@@ -161,14 +181,37 @@ class Demo:
 
     async def _terminate(self, visit: cast.Visit, reason: EndReason) -> None:
         owner, admin = self._users[cast.OWNER], self._users["ravi@example.com"]
-        by = (
-            Actor("admin", admin.id, admin.name)
-            if reason == "terminated_by_admin"
-            else Actor("user", owner.id, "Chrome on macOS")
-        )
+        if reason == "terminated_by_admin":
+            by, origin = Actor("admin", admin.id, admin.name), self._admin_s_desk()
+        else:
+            by = Actor("user", owner.id, "Chrome on macOS")
+            origin = self._at(cast.CHROME_MAC, "81.2.69.142")
         await self._node.sessions.endings.terminate(
-            self._tokens[visit].session.id, reason, by, lambda _: True
+            self._tokens[visit].session.id, reason, by, lambda _: True, origin=origin
         )
+
+    def _admin_s_desk(self) -> Origin:
+        return self._at(cast.CHROME_MAC, "49.207.10.1")
+
+    def _guess(self, days: float, email: str) -> Scene:
+        """Try a wrong password, from far away."""
+        seen = SignIn(cast.FIREFOX_LINUX.user_agent, {}, "103.21.58.5")
+
+        async def step() -> None:
+            with suppress(InvalidCredentials):
+                await self._node.identity.sign_in(email, "123456", Client("browser"), seen)
+
+        return Scene(self._ago(days), step)
+
+    async def _promote(self) -> None:
+        account = (await self._node.store.list_accounts())[0]
+        by, origin = self._owner()
+        admin = Admin(account.id, "owner", by, origin, self._users[cast.OWNER].id)
+        person = next(person for person in cast.PEOPLE if person.email == cast.PROMOTED)
+        changed = await self._node.administration.change(
+            admin, self._users[cast.PROMOTED].id, role=person.role
+        )
+        self._users[cast.PROMOTED] = changed.user
 
     async def _change_password(self) -> None:
         """Choose the password that the demo prints, which ends the owner's other sessions."""
@@ -176,7 +219,9 @@ class Demo:
         visit = next(visit for visit in cast.VISITS if visit.email == cast.OWNER and not visit.end)
         await self._use(visit)
         caller = await sessions.authenticate(self._tokens[visit].access_token)
-        tokens, _ = await identity.change_password(caller, self._first, self._password)
+        tokens, _ = await identity.change_password(
+            caller, self._first, self._password, origin=sessions.origin(caller, visit.ip)
+        )
         self._tokens[visit] = tokens
 
     async def _suspend(self) -> None:
@@ -184,4 +229,6 @@ class Demo:
         for person in cast.PEOPLE:
             if person.suspended:
                 by = Actor("admin", admin.id, admin.name)
-                await self._node.identity.suspend(self._users[person.email], by)
+                await self._node.identity.suspend(
+                    self._users[person.email], by, origin=self._admin_s_desk()
+                )
