@@ -125,6 +125,44 @@ def test_every_literal_that_python_translates_is_found(path: Path) -> None:
                 assert argument.value in found, f"not found: {argument.value}"
 
 
+SENTENCE = re.compile(r"[A-Z][a-z']+(?:[ .?!]|$)")
+
+
+def unasked(tree: ast.AST) -> list[str]:
+    """Give what reads like words for people and is not given to a catalog. Docstrings, summaries of
+    endpoints and texts of errors are for programmers."""
+    spared: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant() as text):
+                spared.add(text)
+            case ast.Raise() | ast.keyword(arg="summary"):
+                spared.update(ast.walk(node))
+            case ast.Call(func=ast.Name(id=name)) if name in messages.KEYWORDS:
+                spared.update(ast.walk(node))
+            case _:
+                pass
+    texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return [
+        text.value
+        for text in texts
+        if text not in spared and isinstance(text.value, str) and SENTENCE.match(text.value)
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(messages.PAGES.glob("**/*.py")), ids=lambda path: str(path.name)
+)
+def test_no_python_says_anything_in_one_language_only(path: Path) -> None:
+    """Words that are translated later than where they stand are marked there."""
+    assert unasked(ast.parse(path.read_text("utf-8"))) == []
+
+
+def test_words_of_one_language_are_seen_in_python() -> None:
+    code = '"""Doc."""\nA = {"Key": "Signed out", "b": mark("B c")}\ndef f():\n    return "Owner"'
+    assert unasked(ast.parse(code)) == ["Key", "Signed out", "Owner"]
+
+
 class Words(HTMLParser):
     """What a template says without asking a catalog."""
 

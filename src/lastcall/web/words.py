@@ -176,7 +176,8 @@ _NO_PLACE: Final[Mapping[str, str]] = {
     ),
 }
 
-_THINGS: Final[Mapping[str, str]] = {"Android tablet": mark("Android tablet")}
+_THINGS: Final = frozenset({mark("Android tablet")})
+"""Names of devices that are no brands."""
 
 _ROLES: Final[Mapping[str, str]] = {
     "owner": mark("Owner"),
@@ -226,7 +227,9 @@ def device(value: Device) -> str:
 
 def thing(value: Device) -> str:
     """Name what a session runs on, as people call it; nothing where its system is not known."""
-    return _(_THINGS.get(value.name, value.name)) if value.os else ""
+    if value.os is None:
+        return ""
+    return _(value.name) if value.name in _THINGS else value.name
 
 
 def place(value: Place) -> str:
