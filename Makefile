@@ -39,7 +39,7 @@ bench: .venv/installed  ## measure what is fast, and say how
 screenshots: .venv/installed .venv/chromium-path  ## take pictures of every page, wide, narrow and dark, into screenshots/
 	@$(BIN)/python -m tools.screenshots screenshots
 
-messages: .venv/installed  ## take new texts of the pages into the catalogs, compile these, and list what wants a translation
+messages: .venv/installed  ## bring the catalogs of the pages' texts up to date; list what wants a translation
 	@$(BIN)/python -m tools.messages
 
 lock: .venv/created  ## choose all dependencies' versions anew and write them to requirements/

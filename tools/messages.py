@@ -68,7 +68,7 @@ def load(tag: str, folder: Path) -> Catalog:
 def updated(tag: str, old: Catalog, texts: set[str | tuple[str, str]]) -> Translation:
     """Give a catalog of these texts, with the translations that an old one has of them."""
     new = Translation(tag)
-    for text in texts:
+    for text in sorted(texts, key=str):
         known = old.get(text if isinstance(text, str) else text[0])
         same = known is not None and known.id == text
         new.add(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog, Message
-from jinja2 import Environment
+from jinja2 import Environment, nodes
 
 from tools import make_locales, messages
 
@@ -202,14 +202,29 @@ class Words(HTMLParser):
             self.words.append(data.strip())
 
 
+def unasked_in_expressions(template: str) -> list[str]:
+    """Give what reads like words in a template's expressions and is not given to a catalog."""
+    tree = Environment(autoescape=True).parse(template)
+    asked: set[int] = set()
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name in messages.KEYWORDS:
+            asked.update(id(text) for text in call.find_all(nodes.Const))
+    texts = [text.value for text in tree.find_all(nodes.Const) if id(text) not in asked]
+    return sorted(text for text in texts if isinstance(text, str) and SENTENCE.match(text))
+
+
 @pytest.mark.parametrize(
     "path", sorted(messages.PAGES.glob("templates/*.html")), ids=lambda path: str(path.name)
 )
 def test_no_template_says_anything_in_one_language_only(path: Path) -> None:
-    assert Words(path.read_text("utf-8")).words == []
+    template = path.read_text("utf-8")
+    assert Words(template).words == []
+    assert unasked_in_expressions(template) == []
 
 
 def test_words_of_one_language_are_seen_in_a_template() -> None:
+    expressions = """{{ notice("warn", text="Look at this") }}{{ "Yes" if a else _("No") }}"""
+    assert unasked_in_expressions(expressions) == ["Look at this", "Yes"]
     said = Words(
         '<p title="a">b {{ _("c") }}</p>{# d #}{% if e %}<i alt="{{ f }}">g</i>{% endif %}'
     )

@@ -58,7 +58,8 @@ class Language:
 
 def _load() -> dict[str, Language]:
     folders = resources.files("lastcall.web").joinpath("locale").iterdir()
-    return {folder.name: Language.load(folder.name) for folder in folders if folder.is_dir()}
+    tags = sorted(folder.name for folder in folders if folder.is_dir())
+    return {tag: Language.load(tag) for tag in tags}
 
 
 LANGUAGES: Final = _load()
