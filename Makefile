@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --
 	--generate-hashes --no-strip-extras --no-emit-find-links --custom-compile-command "make lock" --extra server
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench screenshots lock
+.PHONY: help setup demo test check bench screenshots messages lock
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -38,6 +38,9 @@ bench: .venv/installed  ## measure what is fast, and say how
 
 screenshots: .venv/installed .venv/chromium-path  ## take pictures of every page, wide, narrow and dark, into screenshots/
 	@$(BIN)/python -m tools.screenshots screenshots
+
+messages: .venv/installed  ## bring the catalogs of the pages' texts up to date; list what wants a translation
+	@$(BIN)/python -m tools.messages
 
 lock: .venv/created  ## choose all dependencies' versions anew and write them to requirements/
 	@test -x $(BIN)/uv || $(PIP) uv

@@ -52,8 +52,7 @@ class Person:
         context = browser.new_context(
             user_agent=kit.user_agent,
             extra_http_headers={"X-Forwarded-For": kit.ip},
-            locale="en-GB",
-            **more,
+            **{"locale": "en-GB", **more},
         )
         context.set_default_timeout(10_000)
         person = cls(site, context.new_page())

@@ -11,6 +11,7 @@ from lastcall.events import Actor, ActorKind, EndReason
 from lastcall.sessions.model import Ending
 from lastcall.sessions.policy import Policy
 from lastcall.web import times, words
+from lastcall.web.translation import LANGUAGES, choose, speaking
 from tests.pages.conftest import Sit
 from tests.pages.serving import Running
 
@@ -22,11 +23,13 @@ def test_every_end_reason_has_words() -> None:
     assert set(words.REASONS) == set(get_args(EndReason))
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("reason", get_args(EndReason))
-def test_a_reason_is_a_whole_sentence_whoever_did_it(reason: EndReason) -> None:
+def test_a_reason_is_a_whole_sentence_whoever_did_it(reason: EndReason, language: str) -> None:
     for kind, name in itertools.product(get_args(ActorKind), (None, "100% <b>")):
-        said = words.ended(SessionEnded(reason, NOW, kind, name), POLICY)
-        brief = words.ending(Ending(reason, NOW, Actor(kind, None, name)), POLICY)
+        with speaking(LANGUAGES[language]):
+            said = words.ended(SessionEnded(reason, NOW, kind, name), POLICY)
+            brief = words.ending(Ending(reason, NOW, Actor(kind, None, name)), POLICY)
         for text in (said.title, said.text, brief):
             assert text
             assert "%(" not in text
@@ -85,9 +88,18 @@ DISTANCES = [
 ]
 
 
-def test_the_server_says_of_every_distance_what_the_script_says(site: Running, sit: Sit) -> None:
+@pytest.mark.parametrize(
+    ("locale", "samples"),
+    [
+        ("en-GB", {"now", "1 minute ago", "in 59 minutes", "2 years ago"}),
+        ("de-DE", {"jetzt", "vor 1 Minute", "in 59 Minuten", "vor 2 Jahren"}),
+    ],
+)
+def test_the_server_says_of_every_distance_what_the_script_says(
+    site: Running, sit: Sit, locale: str, samples: set[str]
+) -> None:
     """Nothing jumps when the script takes over."""
-    ada = sit(site)
+    ada = sit(site, locale=locale)
     ada.page.clock.install(time=NOW)
     ada.page.clock.pause_at(NOW + timedelta(seconds=1))
     ada.goes_to("/sign-in")
@@ -105,7 +117,8 @@ def test_the_server_says_of_every_distance_what_the_script_says(site: Running, s
     )
     ada.page.clock.run_for(1000)
     later = now + timedelta(seconds=1)
-    expected = [times.ago(now - timedelta(seconds=away), later) for away in DISTANCES]
-    expected += [times.until(now + timedelta(seconds=away), later) for away in DISTANCES]
+    with speaking(choose(locale)):
+        expected = [times.ago(now - timedelta(seconds=away), later) for away in DISTANCES]
+        expected += [times.until(now + timedelta(seconds=away), later) for away in DISTANCES]
     assert ada.page.locator("body > time").all_inner_texts() == expected
-    assert {"now", "1 minute ago", "in 59 minutes", "2 years ago"} <= set(expected)
+    assert samples <= set(expected)

@@ -1,14 +1,34 @@
 """All pages, and what they are made of."""
 
+from dataclasses import replace
+from functools import wraps
+
+from starlette.responses import Response
+
+from lastcall.http.browser import AnyCall
 from lastcall.http.endpoint import AnyEndpoint
 from lastcall.web import reauthenticate, sessions, sign_in, static, welcome
 from lastcall.web.refusals import error_page
+from lastcall.web.translation import reading
 
-ENDPOINTS: list[AnyEndpoint] = [
+
+def _translated(endpoint: AnyEndpoint) -> AnyEndpoint:
+    """Let a page speak the language of its reader from the first word that its handler says."""
+
+    @wraps(endpoint.handler)
+    async def handle(call: AnyCall) -> Response:
+        with reading(call.request):
+            return await endpoint.handler(call)
+
+    return replace(endpoint, handler=handle) if endpoint.page else endpoint
+
+
+_ENDPOINTS: list[AnyEndpoint] = [
     *sessions.ENDPOINTS,
     *sign_in.ENDPOINTS,
     *reauthenticate.ENDPOINTS,
     *welcome.ENDPOINTS,
     *static.ENDPOINTS,
 ]
+ENDPOINTS = [_translated(endpoint) for endpoint in _ENDPOINTS]
 ERROR_PAGE = error_page

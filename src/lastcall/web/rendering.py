@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from lastcall.http.site import base_path, site_of
 from lastcall.web import static, times
-from lastcall.web.translation import gettext, ngettext
+from lastcall.web.translation import gettext, language, ngettext, number
 
 HOME: Final = "/settings/sessions"
 """Where somebody goes who is signed in and has nothing else in mind."""
@@ -25,7 +25,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals.update(_=gettext, ngettext=ngettext)
-    environment.filters.update(iso=times.iso, utc=times.utc)
+    environment.filters.update(iso=times.iso, utc=times.utc, number=number)
     return environment
 
 
@@ -41,7 +41,9 @@ def render(
 ) -> Response:
     """Answer a page; `frame` is what surrounds those of somebody signed in."""
     base, now = base_path(request), site_of(request).node.sessions.now()
+    tag = language().tag
     text = _TEMPLATES.get_template(template).render(
+        lang=tag,
         url=lambda path: base + path,
         static=lambda name: base + static.address(name),
         ago=lambda at: times.ago(at, now),
@@ -49,7 +51,7 @@ def render(
         **(frame or {}),
         **context,
     )
-    return HTMLResponse(text, status)
+    return HTMLResponse(text, status, {"content-language": tag, "vary": "accept-language"})
 
 
 def redirect(url: str) -> Response:

@@ -20,7 +20,7 @@ from lastcall.web.person import PERSON, going_on
 from lastcall.web.rendering import HOME, redirect, render
 from lastcall.web.rows import row
 from lastcall.web.translation import gettext as _
-from lastcall.web.translation import ngettext
+from lastcall.web.translation import ngettext, number
 
 
 class Listing(Struct):
@@ -136,8 +136,9 @@ async def _result(call: Call[Caller, None, Listing], termination_id: str) -> dic
         return None
     if not ended.ended:
         return {"tone": "info", "text": _("There was no other session to end.")}
+    everywhere = _("Signed out everywhere.")
     count = ngettext("%(n)s session ended.", "%(n)s sessions ended.", ended.ended)
-    return {"tone": "ok", "text": f"{_('Signed out everywhere.')} {count % {'n': ended.ended}}"}
+    return {"tone": "ok", "text": f"{everywhere} {count % {'n': number(ended.ended)}}"}
 
 
 ENDPOINTS: list[AnyEndpoint] = [

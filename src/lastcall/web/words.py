@@ -1,15 +1,17 @@
-"""What codes are called on the pages: why a session ended, why a place is unknown, the roles."""
+"""What things are called on the pages: why a session ended, devices, places, the roles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from lastcall.device.model import Device, Place
 from lastcall.errors import InvalidRequest, SessionEnded
 from lastcall.sessions.model import Ending
 from lastcall.sessions.policy import Policy
 from lastcall.web.times import span
 from lastcall.web.translation import gettext as _
+from lastcall.web.translation import language, mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,146 +24,174 @@ class Reason:
     title: str
     """To the person who was signed out."""
     text: str
+    advice: str = ""
+    """Goes on from the text."""
 
 
-_CHECK = "If that wasn't you, sign in and terminate every session that you don't recognise."
+_CHECK: Final = mark(
+    "If that wasn't you, sign in and terminate every session that you don't recognise."
+)
 
 REASONS: Final[Mapping[str, Reason]] = {
-    "signed_out": Reason("Signed out", "You signed out", "Sign in to go on."),
+    "signed_out": Reason(mark("Signed out"), mark("You signed out"), mark("Sign in to go on.")),
     "terminated_by_user": Reason(
-        "Terminated from %(by)s",
-        "You were signed out from another device",
-        f"This session was terminated from %(by)s. {_CHECK}",
+        mark("Terminated from %(by)s"),
+        mark("You were signed out from another device"),
+        mark("This session was terminated from %(by)s."),
+        _CHECK,
     ),
     "terminated_by_admin": Reason(
-        "Ended by %(by)s",
-        "You were signed out by an administrator",
-        "This session was ended by %(by)s. You can sign in again.",
+        mark("Ended by %(by)s"),
+        mark("You were signed out by an administrator"),
+        mark("This session was ended by %(by)s. You can sign in again."),
     ),
     "terminated_by_service": Reason(
-        "Ended by %(by)s",
-        "You were signed out by an application",
-        "This session was ended by %(by)s. You can sign in again.",
+        mark("Ended by %(by)s"),
+        mark("You were signed out by an application"),
+        mark("This session was ended by %(by)s. You can sign in again."),
     ),
     "password_changed": Reason(
-        "Password changed from %(by)s",
-        "Your password was changed",
-        "It was changed from %(by)s, which signed you out here. If that wasn't you, ask an "
-        "administrator for help.",
+        mark("Password changed from %(by)s"),
+        mark("Your password was changed"),
+        mark(
+            "It was changed from %(by)s, which signed you out here. If that wasn't you, ask an "
+            "administrator for help."
+        ),
     ),
     "password_reset": Reason(
-        "Password reset",
-        "Your password was reset",
-        "That signs you out everywhere. Sign in with the new password.",
+        mark("Password reset"),
+        mark("Your password was reset"),
+        mark("That signs you out everywhere. Sign in with the new password."),
     ),
     "factor_changed": Reason(
-        "Sign-in methods changed",
-        "The ways you sign in were changed",
-        f"They were changed from %(by)s, which signed you out here. {_CHECK}",
+        mark("Sign-in methods changed"),
+        mark("The ways you sign in were changed"),
+        mark("They were changed from %(by)s, which signed you out here."),
+        _CHECK,
     ),
     "expired_inactive": Reason(
-        "%(idle)s without activity",
-        "You were signed out after %(idle)s without activity",
-        "Sign in to go on.",
+        mark("%(idle)s without activity"),
+        mark("You were signed out after %(idle)s without activity"),
+        mark("Sign in to go on."),
     ),
     "expired_absolute": Reason(
-        "Lasted %(absolute)s",
-        "You were signed out after %(absolute)s",
-        "After that long everybody is asked for the password again. Sign in to go on.",
+        mark("Lasted %(absolute)s"),
+        mark("You were signed out after %(absolute)s"),
+        mark("After that long everybody is asked for the password again. Sign in to go on."),
     ),
     "refresh_reuse": Reason(
-        "A token was used twice",
-        "You were signed out to keep you safe",
-        "A token of this session was used twice: somebody may have copied it. Sign in and "
-        "terminate every session that you don't recognise.",
+        mark("A token was used twice"),
+        mark("You were signed out to keep you safe"),
+        mark(
+            "A token of this session was used twice: somebody may have copied it. Sign in and "
+            "terminate every session that you don't recognise."
+        ),
     ),
     "user_suspended": Reason(
-        "Suspended",
-        "You can't sign in for now",
-        "An administrator has suspended you. Ask them if you don't know why.",
+        mark("Suspended"),
+        mark("You can't sign in for now"),
+        mark("An administrator has suspended you. Ask them if you don't know why."),
     ),
     "user_deleted": Reason(
-        "Removed",
-        "You were removed from this organisation",
-        "Ask an administrator if you don't know why.",
+        mark("Removed"),
+        mark("You were removed from this organisation"),
+        mark("Ask an administrator if you don't know why."),
     ),
     "role_changed": Reason(
-        "Role changed", "Your role was changed", "Sign in to go on with the new one."
+        mark("Role changed"),
+        mark("Your role was changed"),
+        mark("Sign in to go on with the new one."),
     ),
     "policy_changed": Reason(
-        "Rules changed",
-        "The rules for sessions were changed",
-        "This session was longer than they allow. Sign in to go on.",
+        mark("Rules changed"),
+        mark("The rules for sessions were changed"),
+        mark("This session was longer than they allow. Sign in to go on."),
     ),
     "session_limit": Reason(
-        "Too many sessions",
-        "You signed in on too many devices",
-        "The session that was not used for longest made room for a new one. Sign in to go on.",
+        mark("Too many sessions"),
+        mark("You signed in on too many devices"),
+        mark(
+            "The session that was not used for longest made room for a new one. Sign in to go on."
+        ),
     ),
     "binding_failed": Reason(
-        "Used on another device",
-        "You were signed out to keep you safe",
-        "This session was used on a device that it does not belong to. Sign in and terminate every "
-        "session that you don't recognise.",
+        mark("Used on another device"),
+        mark("You were signed out to keep you safe"),
+        mark(
+            "This session was used on a device that it does not belong to. Sign in and terminate "
+            "every session that you don't recognise."
+        ),
     ),
     "device_blocked": Reason(
-        "Device blocked",
-        "This device was blocked",
-        "Ask an administrator if you don't know why.",
+        mark("Device blocked"),
+        mark("This device was blocked"),
+        mark("Ask an administrator if you don't know why."),
     ),
     "unusual": Reason(
-        "Unusual activity",
-        "You were signed out to keep you safe",
-        "This session was used in an unusual way. Sign in and terminate every session that you "
-        "don't recognise.",
+        mark("Unusual activity"),
+        mark("You were signed out to keep you safe"),
+        mark(
+            "This session was used in an unusual way. Sign in and terminate every session that you "
+            "don't recognise."
+        ),
     ),
     "reported": Reason(
-        "Reported from %(by)s",
-        "This session was reported",
-        "Somebody signed in as you said, from %(by)s, that they don't recognise it. If this is "
-        "you, sign in again; if that wasn't you, ask an administrator for help.",
+        mark("Reported from %(by)s"),
+        mark("This session was reported"),
+        mark(
+            "Somebody signed in as you said, from %(by)s, that they don't recognise it. If this is "
+            "you, sign in again; if that wasn't you, ask an administrator for help."
+        ),
     ),
     "revoked": Reason(
-        "Revoked by its application",
-        "Your session was given back",
-        "The application that used it ended it. Sign in to go on.",
+        mark("Revoked by its application"),
+        mark("Your session was given back"),
+        mark("The application that used it ended it. Sign in to go on."),
     ),
     "restored": Reason(
-        "Database restored",
-        "You were signed out by maintenance",
-        "The server went back to a backup, which knows this session no more. Sign in to go on.",
+        mark("Database restored"),
+        mark("You were signed out by maintenance"),
+        mark(
+            "The server went back to a backup, which knows this session no more. Sign in to go on."
+        ),
     ),
 }
 
-_ENDED: Final = Reason("Ended", "Your session has ended", "Sign in to go on.")
+_ENDED: Final = Reason(mark("Ended"), mark("Your session has ended"), mark("Sign in to go on."))
 _SOMEBODY: Final[Mapping[str, str]] = {
-    "self": "this device",
-    "user": "another device",
-    "admin": "an administrator",
-    "service": "an application",
+    "self": mark("this device"),
+    "user": mark("another device"),
+    "admin": mark("an administrator"),
+    "service": mark("an application"),
 }
 
 _NO_PLACE: Final[Mapping[str, str]] = {
-    "private_address": "This address is private: it belongs to a home or company network, or to "
-    "this machine.",
-    "no_data": "Nobody publishes where this address is.",
-    "no_address": "The address is not known.",
-    "anonymous": "This address belongs to a VPN or another service that hides where people are.",
+    "private_address": mark(
+        "This address is private: it belongs to a home or company network, or to this machine."
+    ),
+    "no_data": mark("Nobody publishes where this address is."),
+    "no_address": mark("The address is not known."),
+    "anonymous": mark(
+        "This address belongs to a VPN or another service that hides where people are."
+    ),
 }
 
+_THINGS: Final = frozenset({mark("Android tablet")})
+"""Names of devices that are no brands."""
+
 _ROLES: Final[Mapping[str, str]] = {
-    "owner": "Owner",
-    "admin": "Administrator",
-    "member": "Member",
+    "owner": mark("Owner"),
+    "admin": mark("Administrator"),
+    "member": mark("Member"),
 }
 
 _FIELDS: Final[Mapping[str, str]] = {
-    "missing": "Fill this in.",
-    "too_long": "This is too long.",
-    "too_short": "Use at least %(n)s characters.",
-    "not_text": "This holds characters that can't be kept.",
-    "email": "This is not an email address.",
-    "too_common": "This is among the first that somebody would guess. Choose another.",
+    "missing": mark("Fill this in."),
+    "too_long": mark("This is too long."),
+    "too_short": mark("Use at least %(n)s characters."),
+    "not_text": mark("This holds characters that can't be kept."),
+    "email": mark("This is not an email address."),
+    "too_common": mark("This is among the first that somebody would guess. Choose another."),
 }
 
 
@@ -178,13 +208,37 @@ def ended(error: SessionEnded, policy: Policy) -> Ended:
     """Tell the person who was signed out why, by whom or from which device, and when."""
     reason = REASONS.get(error.reason or "", _ENDED)
     about = _about(error.by_kind, error.by_name, policy)
-    return Ended(_(reason.title) % about, _(reason.text) % about, error.ended_at)
+    text = " ".join(filter(None, (_(reason.text) % about, _(reason.advice))))
+    return Ended(_(reason.title) % about, text, error.ended_at)
 
 
 def ending(value: Ending, policy: Policy) -> str:
     """Tell in a few words why a session has ended."""
     reason = REASONS.get(value.reason, _ENDED)
     return _(reason.brief) % _about(value.by.kind, value.by.name, policy)
+
+
+def device(value: Device) -> str:
+    """Name a browser and its system in one: "Chrome on macOS", "Chrome unter macOS"."""
+    if value.browser and value.os:
+        return _("%(browser)s on %(system)s") % {"browser": value.browser, "system": value.os}
+    return value.browser or value.os or _("Unknown device")
+
+
+def thing(value: Device) -> str:
+    """Name what a session runs on, as people call it; nothing where its system is not known."""
+    if value.os is None:
+        return ""
+    return _(value.name) if value.name in _THINGS else value.name
+
+
+def place(value: Place) -> str:
+    """Name a place: "London, United Kingdom", "London, Vereinigtes Königreich"."""
+    if value.country is None:
+        return _("unknown")
+    country = language().countries.get(value.country_code or "", value.country)
+    alone = value.label == value.country
+    return country if alone else f"{value.city}, {country}"
 
 
 def no_place(reason: str | None) -> str:
