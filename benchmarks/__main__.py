@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 
 from uvicorn import Config
 
-from benchmarks import in_process, over_http, report, servers
+from benchmarks import in_process, over_http, pages, report, servers
 from benchmarks.client import Refused
 from benchmarks.floor import Floor
-from benchmarks.measure import Outcome, compare
+from benchmarks.measure import Case, Outcome, compare
 from benchmarks.scene import DATABASE, Scene, fill, settings
 from benchmarks.servers import NotStarted
 from lastcall.node import Node
@@ -65,11 +65,14 @@ async def measure(
     turns = len(over_http.NUMBERS) * (rounds + 1)
     _tell("filling the databases")
     scene = await fill(folder, many, ends_a_turn * turns)
+    company = await pages.fill(folder.with_name("company"), many)
     with (
         servers.lastcall(scene.copy("lastcall")) as port,
         servers.floor(scene.copy("floor") / DATABASE) as floor_port,
+        servers.lastcall(company.folder) as pages_port,
     ):
-        return await _measure(scene, (port, floor_port), rounds, seconds, only, ends_a_turn)
+        more = pages.cases(company, pages_port)
+        return await _measure(scene, (port, floor_port), rounds, seconds, only, ends_a_turn, more)
 
 
 async def _measure(
@@ -79,6 +82,7 @@ async def _measure(
     seconds: float,
     only: Sequence[str] | None,
     ends_a_turn: int,
+    more: Sequence[Case],
 ) -> list[Outcome]:
     node = await Node.open(settings(scene.copy("node")), serving=True)
     floor = Floor(scene.copy("node-floor") / DATABASE)
@@ -88,6 +92,7 @@ async def _measure(
             for case in (
                 *over_http.cases(scene, *ports, ends_a_turn),
                 *in_process.cases(scene, node, floor),
+                *more,
             )
             if only is None or any(name in case.name for name in only)
         ]
@@ -103,6 +108,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     facts = report.machine(folder)
     scene = folder / "scene"
     scene.mkdir()
+    scene.with_name("company").mkdir()
     work = measure(scene, rounds, seconds, options.only, many)
     # The loop that uvicorn would choose.
     with asyncio.Runner(loop_factory=Config(lambda: None).get_loop_factory()) as runner:

@@ -30,9 +30,13 @@ class User:
     hear: Callable[[bytes], object] = len
 
 
-def request(method: str, path: str, body: bytes = b"", token: str | None = None) -> bytes:
+def request(
+    method: str, path: str, body: bytes = b"", token: str | None = None, cookie: str | None = None
+) -> bytes:
     """Write a request, with a body of JSON."""
     head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\n"
+    if cookie is not None:
+        head += f"cookie: {cookie}\r\n"
     if token is not None:
         head += f"authorization: Bearer {token}\r\n"
     if body:

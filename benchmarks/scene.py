@@ -84,7 +84,7 @@ async def fill(folder: Path, many: int, to_end: int) -> Scene:
             address = f"{name}@example.com"
             user = await node.identity.add_user(account.id, address, role="member")
             tokens = await begin(node.sessions, user, position)
-            return Person(user, tokens, await _begin_others(node, tokens, others))
+            return Person(user, tokens, await begin_others(node, tokens, others))
 
         refreshing = [await arrive(f"client-{number}") for number in range(CLIENTS)]
         return Scene(
@@ -104,7 +104,7 @@ async def begin(sessions: Sessions, user: User, position: Position) -> Tokens:
     return await sessions.begin(user, position, ("pwd",), Client("native"), SEEN)
 
 
-async def _begin_others(node: Node, tokens: Tokens, number: int) -> tuple[SessionId, ...]:
+async def begin_others(node: Node, tokens: Tokens, number: int) -> tuple[SessionId, ...]:
     """Begin sessions like the one of the tokens, many in a commit."""
     first = tokens.session
     copies = [

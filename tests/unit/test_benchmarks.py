@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from benchmarks import pages
 from benchmarks.client import Refused, User, always, load, request
 from benchmarks.measure import Case, Outcome, Side, Turn, compare
 from tests.conftest import ROOT
@@ -58,7 +59,11 @@ def test_every_operation_is_measured_beside_its_floors() -> None:
     measured = {(result["operation"], result["clients"]) for result in results}
     names = ("refresh", "session", "list-10", "list-1000", "terminate")
     inside = ("node.refresh", "node.authenticate", "node.list-10")
-    assert measured == {("sign-in", 1), *((name, n) for name in names + inside for n in (1, 32))}
+    assert measured == {
+        ("sign-in", 1),
+        *((name, n) for name in names + inside for n in (1, 32)),
+        *((name, 1) for name, _ in pages.PAGES),
+    }
     for result in results:
         assert result["lastcall"]["rate"] > 0
         assert result["floors"]
