@@ -16,7 +16,7 @@ from lastcall.doctor.machine import Machine, owner
 from lastcall.errors import SettingsError, StoreError, Unavailable
 from lastcall.settings import Settings
 from lastcall.stores import inspection, opening
-from lastcall.stores.inspection import Facts, Journal
+from lastcall.stores.inspection import Facts, Holder, Journal
 
 FILE: Final = ("database", "ownership", "modes", "disk space")
 CONTENT: Final = ("lock", "integrity", "schema")
@@ -171,46 +171,46 @@ def _space(path: Path) -> Check:
 
 
 def _content(path: Path, journal: Journal, machine: Machine) -> tuple[list[Check], Found]:
-    lock = _lock(path, machine.wait)
+    because = "the database can't be read"
+    unread = Found(path, journal, because=because)
     try:
+        holder = _stuck(path, machine.wait)
+        lock = _lock(holder, machine.wait)
+        if holder is not None and holder.alone:
+            return [lock, *skipped(CONTENT[1:], because)], unread
         with inspection.reading(path, journal, machine.wait) as db:
             integrity = _integrity(path, db)
             schema, facts = _schema(path, db, machine.clock.now())
             because = "the database can't be used as it is"
             found = Found(path, journal, facts, inspection.durable(db), because)
             return [lock, integrity, schema], found
-    except (Unavailable, StoreError, OSError) as error:
-        because = "the database can't be read"
-        unread = Found(path, journal, because=because)
-        if isinstance(error, Unavailable) and "busy" in str(error):
-            lock = problem(
-                "lock",
-                "another process keeps the database to itself",
-                f"End that process; find it with: fuser {path}",
-            )
-            return [lock, *skipped(CONTENT[1:], because)], unread
+    except OSError as error:
+        return [_unseen(CONTENT[0], error), *skipped(CONTENT[1:], because)], unread
+    except (Unavailable, StoreError) as error:
         return [lock, _unreadable(error), *skipped(CONTENT[2:], because)], unread
 
 
-def _lock(path: Path, wait: float) -> Check:
-    """Look whether somebody holds the lock of writers for longer than any write lasts."""
+def _stuck(path: Path, wait: float) -> Holder | None:
+    """Give who keeps others out, as often as one looks, for longer than any write lasts."""
+    holder = inspection.holder(path)
+    for _ in range(int(wait / _LOOK)):
+        if holder is None:
+            break
+        time.sleep(_LOOK)
+        holder = inspection.holder(path)
+    return holder
+
+
+def _lock(holder: Holder | None, wait: float) -> Check:
     name = "lock"
-    try:
-        holder = inspection.writer(path)
-        for _ in range(int(wait / _LOOK)):
-            if holder is None:
-                break
-            time.sleep(_LOOK)
-            holder = inspection.writer(path)
-    except OSError as error:
-        return _unseen(name, error)
-    if holder is not None:
-        return problem(
-            name,
-            f"process {holder} has kept everybody from writing for {wait:g} seconds",
-            f"See what it is with: ps {holder}; when it is stuck, end it with: kill {holder}",
-        )
-    return ok(name, "nobody keeps the server from writing")
+    if holder is None:
+        return ok(name, "nobody keeps the server from writing")
+    process = holder.process
+    return problem(
+        name,
+        f"process {process} has kept everybody from writing for {wait:g} seconds",
+        f"See what it is with: ps {process}; when it is stuck, end it with: kill {process}",
+    )
 
 
 def _integrity(path: Path, db: Connection) -> Check:
@@ -227,7 +227,7 @@ def _restore(path: Path) -> str:
     )
 
 
-def _unreadable(error: Exception) -> Check:
+def _unreadable(error: Unavailable | StoreError) -> Check:
     if isinstance(error, StoreError):
         return warning(
             "integrity",
@@ -235,8 +235,6 @@ def _unreadable(error: Exception) -> Check:
             "Start the server, or run `lastcall user list`, which takes them in; then run "
             "`lastcall doctor` again.",
         )
-    if isinstance(error, OSError):
-        return _unseen("integrity", error)
     found, _, advice = str(error).partition(": ")
     return problem(
         "integrity",

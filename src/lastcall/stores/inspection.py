@@ -39,7 +39,10 @@ if sys.platform == "linux":
 Journal = Literal["empty", "write-ahead", "rollback"]
 
 _MAGIC: Final = b"SQLite format 3\0"
-_WRITE_LOCK: Final = 120
+_DATABASE_LOCKS: Final = 0x40000000, 512
+"""The bytes of the database that whoever keeps readers out, or writes in rollback mode, has locked:
+where they begin, and how many (https://sqlite.org/fileformat2.html, 1.3.1)."""
+_WRITE_LOCK: Final = 120, 1
 """The byte of the `-shm` file that whoever writes has locked (https://sqlite.org/walformat.html)."""
 _FLOCK: Final = "hhqqi4x"
 """`struct flock` on Linux: kind, whence, start, length, process."""
@@ -61,6 +64,14 @@ class Facts:
     """Whether the link that makes the first account can still be used."""
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that keeps others from writing; `alone`: perhaps from reading too."""
+
+    process: int
+    alone: bool
+
+
 def beside(path: Path) -> tuple[Path, Path]:
     """Name the write-ahead log and its index, which lie beside a database while it is open."""
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
@@ -80,19 +91,24 @@ def journal(path: Path) -> Journal:
     return "write-ahead" if head[18] == 2 else "rollback"
 
 
-def writer(path: Path) -> int | None:
-    """Give the id of the process that is within a write now; None also where that can't be told.
-
-    Raises OSError.
-    """
+def holder(path: Path) -> Holder | None:
+    """Tell who keeps others out now; None also where that can't be told. Raises OSError."""
     _, index = beside(path)
-    if sys.platform != "linux" or not index.exists():
+    alone = _locked(path, *_DATABASE_LOCKS)
+    if alone is not None:
+        return Holder(alone, alone=True)
+    writes = _locked(index, *_WRITE_LOCK) if index.exists() else None
+    return None if writes is None else Holder(writes, alone=False)
+
+
+def _locked(path: Path, start: int, length: int) -> int | None:
+    """Name the process that has a part of a file for itself (fcntl(2), F_GETLK)."""
+    if sys.platform != "linux":
         return None
-    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, 0, _WRITE_LOCK, 1, 0)
-    with index.open("rb") as file:
-        kind, _, _, _, process = struct.unpack(
-            _FLOCK, fcntl.fcntl(file.fileno(), fcntl.F_GETLK, asked)
-        )
+    asked = struct.pack(_FLOCK, fcntl.F_RDLCK, 0, start, length, 0)
+    with path.open("rb") as file:
+        told = fcntl.fcntl(file.fileno(), fcntl.F_GETLK, asked)
+    kind, _, _, _, process = struct.unpack(_FLOCK, told)
     return None if kind == fcntl.F_UNLCK else int(process)
 
 
