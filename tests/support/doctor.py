@@ -18,6 +18,7 @@ from lastcall.doctor.check import Check
 from lastcall.doctor.data import rules_built
 from lastcall.doctor.examination import examine
 from lastcall.doctor.machine import Machine
+from lastcall.identity.passwords import CHEAP, Passwords
 from lastcall.node import Node
 from lastcall.settings import Settings
 from tests.support.fakes import FakeClock
@@ -75,7 +76,9 @@ class Doctor:
 
     def settings(self, **given: Any) -> Settings:  # noqa: ANN401  as `Settings` takes them
         """Give the settings of the folder."""
-        return Settings(database_url=f"sqlite:///{self.path}", **given)
+        # Nothing of ours listens there.
+        defaults = {"database_url": f"sqlite:///{self.path}", "public_url": "http://localhost:1"}
+        return Settings(**{**defaults, **given})
 
     def says(self, host: str | None = None, **given: Any) -> dict[str, Check]:  # noqa: ANN401
         """Examine, with these settings; give the checks by name."""
@@ -118,7 +121,11 @@ def born(doctor: Doctor) -> Doctor:
 
     async def give_birth() -> None:
         node = await Node.open(
-            doctor.settings(), clock=doctor.clock, entropy=system_entropy, serving=True
+            doctor.settings(),
+            clock=doctor.clock,
+            entropy=system_entropy,
+            passwords=Passwords(CHEAP, threads=1),
+            serving=True,
         )
         await set_up(node)
         await node.close()

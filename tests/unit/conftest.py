@@ -1,5 +1,6 @@
 """What several of the unit tests ask for."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,15 @@ def folder() -> Iterator[Path]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a database in perfect order, to copy."""
+    return born(Doctor(tmp_path_factory.mktemp("healthy"))).folder
+
+
 @pytest.fixture
-def doctor(folder: Path) -> Doctor:
+def doctor(folder: Path, healthy: Path) -> Doctor:
     """A doctor, and a database in perfect order."""
-    return born(Doctor(folder))
+    for name in ("lastcall.db", "lastcall.key"):
+        shutil.copy2(healthy / name, folder)
+    return Doctor(folder)

@@ -175,17 +175,18 @@ def _content(path: Path, journal: Journal, machine: Machine) -> tuple[list[Check
     unread = Found(path, journal, because=because)
     try:
         holder = _stuck(path, machine.wait)
-        lock = _lock(holder, machine.wait)
-        if holder is not None and holder.alone:
-            return [lock, *skipped(CONTENT[1:], because)], unread
+    except OSError as error:
+        return [_unseen(CONTENT[0], error), *skipped(CONTENT[1:], because)], unread
+    lock = _lock(holder, machine.wait)
+    if holder is not None and holder.alone:
+        return [lock, *skipped(CONTENT[1:], because)], unread
+    try:
         with inspection.reading(path, journal, machine.wait) as db:
             integrity = _integrity(path, db)
             schema, facts = _schema(path, db, machine.clock.now())
             because = "the database can't be used as it is"
             found = Found(path, journal, facts, inspection.durable(db), because)
             return [lock, integrity, schema], found
-    except OSError as error:
-        return [_unseen(CONTENT[0], error), *skipped(CONTENT[1:], because)], unread
     except (Unavailable, StoreError) as error:
         return [lock, _unreadable(error), *skipped(CONTENT[2:], because)], unread
 
