@@ -84,6 +84,8 @@ def test_it_takes_what_serve_takes_and_says_what_is_wrong_with_it(acme: Lastcall
     assert states(done.data["checks"])["settings"] == "problem"
     done = acme("doctor", "--json", "--host", "0.0.0.0", "--port", "1")
     assert states(done.data["checks"])["public URL"] == "warning"
+    served = ("--workers", "4", "--access-log", "--port", "0", "--policy", "aal1")
+    assert acme("doctor", "--json", *served, *QUIET).data["ok"] is True
     done = acme("doctor", "--json", LASTCALL_COLOUR="blue")
     assert done.status == 1
     assert "LASTCALL_COLOUR" in done.data["checks"][0]["found"]

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.support.doctor import NOBODY, Doctor, advice, alter, bad, born, left_out, nobody
+from tests.support.doctor import (
+    LOCAL_DISK,
+    NOBODY,
+    Doctor,
+    advice,
+    alter,
+    bad,
+    born,
+    left_out,
+    nobody,
+)
 
 FILE = ("ownership", "modes", "disk space")
 CONTENT = ("lock", "integrity", "schema")
@@ -106,8 +116,9 @@ def test_a_folder_in_which_others_can_replace_the_files_is_a_problem(doctor: Doc
     assert doctor.says()["modes"].state == "ok"
 
 
-@pytest.mark.parametrize(("size", "state"), [("8m", "problem"), ("64m", "warning")])
-def test_a_disk_that_is_nearly_full_is_said(folder: Path, size: str, state: str) -> None:
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """Mount a disk of that size on a folder."""
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "lastcall", str(folder)],
         capture_output=True,
@@ -116,11 +127,39 @@ def test_a_disk_that_is_nearly_full_is_said(folder: Path, size: str, state: str)
     if mounted.returncode:
         pytest.skip("no small disk can be mounted here: that needs root")
     try:
-        check = born(Doctor(folder)).says()["disk space"]
-        assert check.state == state
-        assert "Make room" in advice(check)
+        yield
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(("size", "state"), [("8m", "problem"), ("64m", "warning")])
+def test_a_disk_that_is_nearly_full_is_said(folder: Path, size: str, state: str) -> None:
+    with small_disk(folder, size):
+        check = born(Doctor(folder)).says()["disk space"]
+    assert check.state == state
+    assert "Make room" in advice(check)
+
+
+def test_a_disk_that_cannot_be_written_is_a_problem(folder: Path) -> None:
+    with small_disk(folder, "512m"):
+        doctor = born(Doctor(folder))
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        checks = doctor.says()
+    assert bad(checks) == {"ownership": "problem"}
+    assert "findmnt" in advice(checks["ownership"])
+    assert "can't tell" in checks["sync"].found
+
+
+def test_a_link_to_a_database_is_followed(doctor: Doctor) -> None:
+    """SQLite keeps what it needs beside the file itself."""
+    there = doctor.folder / "there"
+    there.mkdir()
+    doctor.path.rename(there / "real.db")
+    doctor.path.symlink_to(there / "real.db")
+    doctor.changes["mounts"] = f"{LOCAL_DISK}server:/x {there} nfs rw 0 0\n"
+    assert bad(doctor.says()) == {"file system": "warning"}
+    there.chmod(0o777)
+    assert str(there) in advice(doctor.says()["modes"])
 
 
 # What is in it
@@ -186,7 +225,7 @@ HOLD = """
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1], isolation_level=None)
 db.execute("PRAGMA locking_mode = " + sys.argv[2])
-db.execute("BEGIN IMMEDIATE")
+db.execute("BEGIN " + sys.argv[3])
 db.execute("CREATE TABLE IF NOT EXISTS more (id INTEGER)")
 print("held", flush=True)
 sys.stdin.readline()
@@ -203,10 +242,10 @@ os._exit(0)
 
 
 @contextmanager
-def held(doctor: Doctor, mode: str) -> Iterator[int]:
+def held(doctor: Doctor, mode: str, begin: str = "IMMEDIATE") -> Iterator[int]:
     """Have another process in the middle of a write."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(doctor.path), mode],
+        [sys.executable, "-c", HOLD, str(doctor.path), mode, begin],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -233,6 +272,18 @@ def test_a_process_that_keeps_everybody_from_reading_is_a_problem(doctor: Doctor
     assert bad(checks) == {"lock": "problem"}
     assert f"kill {process}" in advice(checks["lock"])
     assert left_out(checks) >= {"integrity", "schema", "signing keys"}
+
+
+def test_where_nobody_can_tell_who_has_the_lock_the_lock_is_said(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on systems without Linux's answer."""
+    monkeypatch.setattr(sys, "platform", "other")
+    alter(doctor, "PRAGMA journal_mode = DELETE")
+    with held(doctor, "EXCLUSIVE", "EXCLUSIVE"):
+        checks = doctor.says()
+    assert bad(checks) == {"lock": "problem"}
+    assert f"fuser {doctor.path}" in advice(checks["lock"])
 
 
 def test_what_a_killed_server_left_is_read_and_left_alone(doctor: Doctor) -> None:

@@ -39,6 +39,7 @@ SERVER: Final = (
     ("--city-db", "FILE", "a MaxMind DB with cities; countries are known without"),
 )
 """The settings that a server takes: flag, metavariable, meaning and default."""
+DEFAULT_PORT: Final = 8000
 LINKS: Final = (*_DATABASE, SERVER[2])
 
 
@@ -137,7 +138,7 @@ def listening(function: Command) -> Command:
     made: Command = click.option(
         "--port",
         type=click.IntRange(0, 65535),
-        default=8000,
+        default=DEFAULT_PORT,
         show_default=True,
         help="0 takes any that is free",
     )(function)

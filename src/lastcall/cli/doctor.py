@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from lastcall.cli.common import SERVER, Call, listening, with_call
+from lastcall.cli.common import DEFAULT_PORT, SERVER, Call, listening, with_call
 from lastcall.cli.text import count, safe
 
 if TYPE_CHECKING:
     from lastcall.doctor.check import Check, State
+    from lastcall.settings import Settings
 
 _MARKS: "Final[dict[State, str]]" = {
     "ok": "ok",
@@ -22,6 +23,9 @@ _MARKS: "Final[dict[State, str]]" = {
 
 @click.command()
 @listening
+# Of no interest here, and taken so that a server's command line can be repeated.
+@click.option("--workers", hidden=True, expose_value=False)
+@click.option("--access-log", is_flag=True, hidden=True, expose_value=False)
 @with_call(SERVER)
 def doctor(call: Call, host: str, port: int) -> None:
     """Check this machine, the settings and the database; change nothing.
@@ -32,7 +36,10 @@ def doctor(call: Call, host: str, port: int) -> None:
     from lastcall.doctor.examination import examine
     from lastcall.doctor.machine import Machine
 
-    checks = examine(lambda: call.settings(port=port), call.origins(), Machine(), host)
+    def settings() -> "Settings":
+        return call.settings(port=port or DEFAULT_PORT)
+
+    checks = examine(settings, call.origins(), Machine(), host)
     good = not any(check.state == "problem" for check in checks)
     call.answer({"ok": good, "checks": checks}, _table(checks))
     call.say(_sum(checks))

@@ -1,5 +1,6 @@
 """The database's file: there, whole, ours, of this version, and its owner's alone."""
 
+import os
 import shutil
 import stat
 import time
@@ -62,6 +63,11 @@ def examine(settings: Settings, machine: Machine) -> tuple[list[Check], Found]:
     return [*checks, *content], found
 
 
+def folder_of(path: Path) -> Path:
+    """Give the folder in which a database really lies."""
+    return Path(os.path.realpath(path)).parent
+
+
 def _file(path: Path) -> tuple[Check, Journal | None]:
     name = "database"
     try:
@@ -102,7 +108,13 @@ def _unseen(name: str, error: OSError, path: Path | None = None) -> Check:
 def _ownership(path: Path) -> Check:
     """Ask whether whom the database belongs to may write all that a server writes."""
     name, whose = "ownership", path.stat().st_uid
-    folder = path.absolute().parent
+    folder = folder_of(path)
+    if hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return problem(
+            name,
+            f"the file system of {folder} is mounted read-only",
+            f"Mount it for writing, and see why it is not: findmnt -T {folder}",
+        )
     there = [file for file in inspection.beside(path) if file.exists()]
     for file in there:
         if file.stat().st_uid != whose:
@@ -133,7 +145,7 @@ def _may_write(file: Path, whose: int) -> bool:
 
 
 def _modes(path: Path) -> Check:
-    name, folder = "modes", path.absolute().parent
+    name, folder = "modes", folder_of(path)
     files = [file for file in (path, *inspection.beside(path)) if file.exists()]
     modes = {file: stat.S_IMODE(file.stat().st_mode) for file in files}
     written = [file for file, mode in modes.items() if mode & 0o022]
@@ -160,7 +172,7 @@ def _modes(path: Path) -> Check:
 
 
 def _space(path: Path) -> Check:
-    name, free = "disk space", shutil.disk_usage(path.absolute().parent).free
+    name, free = "disk space", shutil.disk_usage(folder_of(path)).free
     advice = "Make room on the database's disk, or move the database (LASTCALL_DATABASE_URL)."
     if free < NO_SPACE:
         return problem(name, f"only {_size(free)} are left: writes will fail", advice)
@@ -188,6 +200,13 @@ def _content(path: Path, journal: Journal, machine: Machine) -> tuple[list[Check
             found = Found(path, journal, facts, inspection.durable(db), because)
             return [lock, integrity, schema], found
     except (Unavailable, StoreError) as error:
+        if "busy" in str(error):
+            lock = problem(
+                "lock",
+                "another process keeps everybody from reading",
+                f"End it when it is stuck; find it with: fuser {path}",
+            )
+            return [lock, *skipped(CONTENT[1:], because)], unread
         return [lock, _unreadable(error), *skipped(CONTENT[2:], because)], unread
 
 

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from lastcall.doctor.check import Check, ok, problem, skipped, warning
-from lastcall.doctor.database import Found
+from lastcall.doctor.database import Found, folder_of
 from lastcall.doctor.machine import Machine
 
 VOLATILE: Final = frozenset({"tmpfs", "ramfs"})
@@ -44,7 +44,7 @@ _TOO_FAST: Final = 20e-6
 def examine(found: Found, machine: Machine) -> tuple[Check, ...]:
     """Check what durability rests on (instant-logout, rule 15)."""
     commits = skipped(("commits",), found.because) if found.durable is None else (_commits(found),)
-    folder = None if found.path is None else found.path.absolute().parent
+    folder = None if found.path is None else folder_of(found.path)
     disk = (
         skipped(("file system", "sync"), found.because)
         if folder is None

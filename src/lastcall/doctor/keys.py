@@ -38,7 +38,10 @@ def examine(secret_file: Path | None, found: Found, now: datetime) -> tuple[Chec
 
 
 def _secret(path: Path, found: Found) -> tuple[Check, Secrets | None]:
-    advice = f"Give it back to the user who runs the server; run: chown, chmod 600 {path}"
+    advice = (
+        f"Run this as the user who runs the server; the file must be that user's, with: "
+        f"chmod 600 {path}"
+    )
     try:
         secrets = secretfile.read(path)
         if found.facts is not None:

@@ -20,7 +20,7 @@ def synchronised() -> bool | None:
     """Tell whether the kernel says that something keeps its clock right; None: it doesn't say."""
     try:
         state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX))
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, TypeError):
         return None
     return None if state < 0 else state != _TIME_ERROR
 

@@ -4,6 +4,7 @@ Only for a process that has the database open nowhere else: closing any descript
 of all locks that the process holds on it (POSIX), SQLite's among them.
 """
 
+import os
 import sqlite3
 import struct
 import sys
@@ -73,7 +74,9 @@ class Holder:
 
 
 def beside(path: Path) -> tuple[Path, Path]:
-    """Name the write-ahead log and its index, which lie beside a database while it is open."""
+    """Name the write-ahead log and its index, which lie beside a database while it is open; SQLite
+    follows a link to the file itself."""
+    path = Path(os.path.realpath(path))
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
 
 
