@@ -149,7 +149,7 @@ def _loopback(host: str) -> bool:
 
 
 def _days(length: timedelta) -> str:
-    return f"{length / timedelta(days=1):g} days"
+    return f"{length / timedelta(days=1):.4g} days"
 
 
 def _hours(length: timedelta) -> str:
