@@ -110,3 +110,14 @@ def doer(by: Actor, user_id: UserId | None, origin: Origin) -> Actor:
     if by.kind in ("self", "user"):
         return Actor("user", by.id or user_id, origin.name)
     return replace(by, name=by.name or origin.name)
+
+
+def as_seen_by(record: Record, user_id: UserId) -> Record:
+    """Give a record as the user whom it concerns may see it. What an admin or a service did says
+    who, but not from which session, device, place and address: these are theirs. A session that a
+    service began is the user's own.
+    """
+    origin, target = record.origin, record.target
+    another = record.actor.kind in ("admin", "service") and record.actor.id != user_id
+    own = origin.session_id is not None and target is not None and target.id == origin.session_id
+    return replace(record, origin=NOWHERE) if another and not own else record

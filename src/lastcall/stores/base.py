@@ -523,8 +523,10 @@ class Store(Protocol):
     async def find_service_key(self, key_id: KeyId) -> ServiceKey | None:
         """Find a service key that is in force."""
 
-    async def list_service_keys(self, account_id: AccountId) -> tuple[ServiceKey, ...]:
-        """List an account's service keys in force, oldest first."""
+    async def list_service_keys(
+        self, account_id: AccountId, after: KeyId | None = None, limit: int | None = None
+    ) -> tuple[ServiceKey, ...]:
+        """List an account's service keys in force, oldest first: all, or some after an id."""
 
     async def signing_keys(self) -> tuple[StoredKey, ...]:
         """List the signing keys."""
