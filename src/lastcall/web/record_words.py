@@ -133,7 +133,9 @@ def kind(name: str) -> Kind:
 def title(record: Record) -> str:
     """Tell what happened."""
     word = WORDS[record.type]
-    return _(word.failed if record.outcome == "failure" and word.failed else word.title)
+    has_failed = record.outcome == "failure" and word.failed
+    text = word.failed if has_failed else word.title
+    return _(text)
 
 
 def icon(record: Record) -> str:

@@ -269,7 +269,7 @@ def _preview(reach: Reach, now: datetime) -> tuple[str, ...]:
         return (_("They have no active session now."),)
     sessions = ngettext("%(n)s session", "%(n)s sessions", reach.sessions)
     devices = ngettext("%(n)s device", "%(n)s devices", reach.devices)
-    what = _("%(sessions)s on %(devices)s end at once, wherever they are in use.") % {
+    what = _("This ends %(sessions)s on %(devices)s, at once and everywhere.") % {
         "sessions": sessions % {"n": number(reach.sessions)},
         "devices": devices % {"n": number(reach.devices)},
     }
@@ -288,6 +288,7 @@ def _form(
     what: str,
     ask: Callable[..., Awaitable[Response]],
     do: Callable[..., Awaitable[Response]],
+    *,
     summary: str,
 ) -> list[AnyEndpoint]:
     """Declare a question and what is done when it is answered."""
@@ -315,11 +316,11 @@ def _form(
 
 
 ENDPOINTS: list[AnyEndpoint] = [
-    *_form("logout", ask_log_out, log_out, "Log the user out everywhere"),
-    *_form("suspend", ask_suspend, suspend, "Suspend the user"),
-    *_form("resume", ask_resume, resume, "Let the user sign in again"),
-    *_form("remove", ask_remove, remove, "Remove the user"),
-    *_form("invitation", ask_invite, invite, "Make a new invitation"),
+    *_form("logout", ask_log_out, log_out, summary="Log the user out everywhere"),
+    *_form("suspend", ask_suspend, suspend, summary="Suspend the user"),
+    *_form("resume", ask_resume, resume, summary="Let the user sign in again"),
+    *_form("remove", ask_remove, remove, summary="Remove the user"),
+    *_form("invitation", ask_invite, invite, summary="Make a new invitation"),
     Endpoint(
         method="GET",
         path=f"{PATH}/change",
