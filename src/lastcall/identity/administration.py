@@ -285,6 +285,10 @@ class Administration:
         """List the account's records, newest first."""
         return await read_records(self._store, replace(query, account_id=admin.account_id))
 
+    async def count_records(self, admin: Admin, query: base.RecordQuery) -> int:
+        """Count the account's records that a query finds."""
+        return await self._store.count_records(replace(query, account_id=admin.account_id))
+
     async def record_export(self, admin: Admin) -> None:
         """Record that the audit log is being taken away. Raises SessionEnded."""
         now = self._clock.now()

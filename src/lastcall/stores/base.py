@@ -139,8 +139,8 @@ class RecordQuery:
     outcome: Outcome | None = None
     unusual: bool = False
     """Only what failed and what is of a type of `audit.UNUSUAL`."""
-    person: str | None = None
-    """The id of who did it or whom it concerns."""
+    people: tuple[str, ...] | None = None
+    """The ids of who did it or whom it concerns, any of them; None is everybody."""
     since: datetime | None = None
     until: datetime | None = None
 
@@ -503,6 +503,9 @@ class Store(Protocol):
 
     async def list_records(self, query: RecordQuery) -> tuple[Record, ...]:
         """List records of the audit log, newest first."""
+
+    async def count_records(self, query: RecordQuery) -> int:
+        """Count the records that a query finds, wherever its list goes on."""
 
     async def changes(self, after: int | None) -> Changes:
         """List who is concerned by what was recorded after a number, at most 1,000 records; without

@@ -12,6 +12,7 @@ from lastcall.web import exports, filters
 from lastcall.web.filters import Filter
 from lastcall.web.frame import frame
 from lastcall.web.record_rows import row
+from lastcall.web.record_words import REPORTS_KIND
 from lastcall.web.rendering import render
 
 PATH = "/settings/activity"
@@ -28,7 +29,7 @@ async def show(call: Call[Caller, None, Filter]) -> Response:
         "activity.html",
         frame=await frame(call),
         records=[row(record, call.caller) for record in found.records],
-        kinds=filters.kinds(form, without=("keys",)),
+        kinds=filters.kinds(form, without=("keys", REPORTS_KIND)),
         filtered=bool(form.kind),
         here=path,
         export_href=filters.address(f"{path}/export", form),

@@ -1,5 +1,6 @@
 """Account Management → Audit log: who did what to whom, with filters, and as a file."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -18,24 +19,24 @@ from lastcall.web import exports, filters
 from lastcall.web.filters import Filter
 from lastcall.web.frame import frame
 from lastcall.web.record_rows import row
+from lastcall.web.record_words import REPORTS_KIND
 from lastcall.web.rendering import render
 
 PATH: Final = "/account/audit"
 REPORTS_SHOWN: Final = timedelta(days=7)
 """How long a session that its user reported is called out."""
-_MOST_REPORTS: Final = 100
+_MOST_PEOPLE: Final = 50
+"""How many people a part of a name may mean."""
 
 
 async def show(call: Call[Caller, None, Filter]) -> Response:
     """List what happened in the account, newest first."""
-    form, admin = call.query, admin_of(call)
-    person = await _person(call, admin, form.person)
-    asked = filters.query(form)
-    found = await call.node.administration.records(admin, asked)
-    now = call.node.sessions.now()
-    reports = await call.node.administration.records(
-        admin,
-        RecordQuery(types=("session.report",), since=now - REPORTS_SHOWN, limit=_MOST_REPORTS),
+    form, admin = filters.readable(call.query), admin_of(call)
+    chosen = await _chosen(call, admin, form.person)
+    found = await call.node.administration.records(admin, filters.query(form, chosen.ids))
+    since = call.node.sessions.now() - REPORTS_SHOWN
+    reports = await call.node.administration.count_records(
+        admin, RecordQuery(types=("session.report",), since=since)
     )
     path = call.base + PATH
     rest = cursors.write_place("records", found.next)
@@ -46,10 +47,10 @@ async def show(call: Call[Caller, None, Filter]) -> Response:
         records=[row(record, call.caller) for record in found.records],
         kinds=filters.kinds(form),
         form=form,
-        person=person,
-        reports=len(reports.records),
+        chosen=chosen,
+        reports=reports,
         reports_days=REPORTS_SHOWN.days,
-        reports_href=f"{path}?kind=unusual",
+        reports_href=f"{path}?kind={REPORTS_KIND}&since={since:%Y-%m-%d}",
         filtered=any((form.kind, form.person, form.since, form.until)),
         here=path,
         export_href={
@@ -63,8 +64,8 @@ async def show(call: Call[Caller, None, Filter]) -> Response:
 
 async def export(call: Call[Caller, None, Filter]) -> Response:
     """Give all that a filter finds as a file; that it was taken away is recorded."""
-    form, admin = call.query, admin_of(call)
-    asked = filters.query(form)
+    form, admin = filters.readable(call.query), admin_of(call)
+    asked = filters.query(form, (await _chosen(call, admin, form.person)).ids)
     await call.node.administration.record_export(admin)
 
     async def read(query: RecordQuery) -> Records:
@@ -74,14 +75,27 @@ async def export(call: Call[Caller, None, Filter]) -> Response:
     return exports.answer(read, asked, form.format, "audit-log", now)
 
 
-async def _person(call: Call[Caller, None, Filter], admin: Admin, person: str) -> str:
-    """Name the person of a filter; by their id where they are not there any more."""
-    if not person:
-        return ""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The people of a filter: their ids, None for everybody, and what to call them."""
+
+    ids: tuple[str, ...] | None
+    name: str = ""
+
+
+async def _chosen(call: Call[Caller, None, Filter], admin: Admin, text: str) -> Chosen:
+    """Find whom a filter means: by an id, also of somebody who was removed, else by a part of a
+    name or address."""
+    if not text:
+        return Chosen(None)
+    people = await call.node.administration.users(admin, text, limit=_MOST_PEOPLE)
+    if people.profiles:
+        ids = tuple(profile.user.id for profile in people.profiles)
+        return Chosen(ids, people.profiles[0].user.label if len(ids) == 1 else text)
     try:
-        return (await call.node.administration.find(admin, UserId(person))).user.label
+        return Chosen((text,), (await call.node.administration.find(admin, UserId(text))).user.label)
     except NotFound:
-        return person
+        return Chosen((text,), text)
 
 
 def _without_person(form: Filter) -> Filter:

@@ -24,8 +24,8 @@ COLUMNS: Final = (
     *("id", "at", "type", "outcome", "reason", "actor_kind", "actor_id", "actor"),
     *("target_kind", "target_id", "target", "session_id", "device", "location", "ip"),
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for a formula, at the start of a cell."""
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet may take for a formula at the start of a cell; full-width forms too."""
 
 
 def answer(read: Read, query: RecordQuery, format_: str, name: str, now: datetime) -> Response:

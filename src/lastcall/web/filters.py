@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lastcall.http import cursors
 from lastcall.stores.base import RecordQuery
@@ -12,8 +13,9 @@ from lastcall.web.translation import gettext as _
 
 
 class Filter(Struct):
-    """Which records: of a kind, by or about a person, by day (UTC, both included), from where on.
-    What can't be read is passed over: an address that somebody has cut still shows the page."""
+    """Which records: of a kind, by or about people (an id, or part of a name or address), by day
+    (UTC, both included), from where on. What can't be read is passed over: an address that
+    somebody has cut still shows the page."""
 
     kind: str = ""
     person: str = ""
@@ -23,18 +25,26 @@ class Filter(Struct):
     format: str = "csv"
 
 
-def query(form: Filter) -> RecordQuery:
-    """Give what a filter asks for. Raises InvalidRequest for a wrong place to go on from."""
+def query(form: Filter, people: tuple[str, ...] | None = None) -> RecordQuery:
+    """Give what a filter asks for, by or about these people. Raises InvalidRequest for a wrong
+    place to go on from.
+    """
     kind = record_words.kind(form.kind)
     since, until = day(form.since), day(form.until)
     return RecordQuery(
         before=cursors.read_number("records", form.before) if form.before else None,
         types=kind.types,
         unusual=kind.name == record_words.UNUSUAL_KIND,
-        person=form.person or None,
+        people=people,
         since=_start(since) if since else None,
         until=_start(until + timedelta(days=1)) if until else None,
     )
+
+
+def readable(form: Filter) -> Filter:
+    """Leave of a filter what can be read."""
+    since, until = (text if day(text) else "" for text in (form.since, form.until))
+    return replace(form, since=since, until=until, person=form.person.strip()[:200])
 
 
 def day(text: str) -> date | None:

@@ -85,6 +85,7 @@ class Kind:
 
 
 UNUSUAL_KIND: Final = "unusual"
+REPORTS_KIND: Final = "reports"
 KINDS: Final = (
     Kind("", mark("Everything")),
     Kind(
@@ -121,6 +122,7 @@ KINDS: Final = (
         ),
     ),
     Kind(UNUSUAL_KIND, mark("Unusual")),
+    Kind(REPORTS_KIND, mark("Reported sessions"), ("session.report",)),
 )
 """Every type is in one of them at least."""
 
