@@ -137,6 +137,8 @@ class RecordQuery:
     before: int | None = None
     types: tuple[RecordType, ...] = ()
     outcome: Outcome | None = None
+    unusual: bool = False
+    """Only what failed and what is of a type of `audit.UNUSUAL`."""
     person: str | None = None
     """The id of who did it or whom it concerns."""
     since: datetime | None = None

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, or_, select
 
-from lastcall.audit import Record
+from lastcall.audit import UNUSUAL, Record
 from lastcall.stores import rows
 from lastcall.stores.base import Change, Changes, RecordQuery
 from lastcall.stores.prepared import Prepared
@@ -36,6 +36,8 @@ def list_records(db: Connection, query: RecordQuery) -> tuple[Record, ...]:
         found = found.where(audit.c.type.in_(query.types))
     if query.outcome is not None:
         found = found.where(audit.c.outcome == query.outcome)
+    if query.unusual:
+        found = found.where(or_(audit.c.outcome == "failure", audit.c.type.in_(UNUSUAL)))
     if query.person is not None:
         found = found.where(or_(audit.c.user_id == query.person, audit.c.actor_id == query.person))
     if query.since is not None:
