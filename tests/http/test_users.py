@@ -494,3 +494,46 @@ async def test_a_key_that_is_wrong_is_refused(company: Company, body: object, fi
 async def test_no_service_is_connected_yet(company: Company) -> None:
     listed = await company.grace.get("/api/v1/services")
     assert listed.json() == {"services": [], "next": None}
+
+
+# Whatever somebody sends.
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["%00", "%ff", "%ed%a0%80", "..%2f..", "x" * 10_000, "%F0%9F%90%8D", "'%20OR%201=1--", "%"],
+)
+async def test_an_id_that_nobody_could_have_is_not_found(company: Company, name: str) -> None:
+    ada = company.ada
+    for answer in (
+        await ada.get(f"{USERS}/{name}"),
+        await ada.patch(f"{USERS}/{name}", {"name": "x"}),
+        await ada.delete(f"{USERS}/{name}"),
+        await ada.post(f"{USERS}/{name}/invitation"),
+        await ada.get(f"{USERS}/{name}/sessions"),
+        await ada.get(f"{USERS}/{name}/logout"),
+        await ada.post(f"{USERS}/{name}/logout"),
+        await ada.delete(f"{USERS}/{company.mia.id}/sessions/{name}"),
+        await ada.delete(f"/api/v1/keys/{name}"),
+        await ada.post(f"/api/v1/sessions/{name}/report"),
+    ):
+        problem(answer, 404, "not_found")
+    for query in (f"q={name}", f"external_id={name}"):
+        answer = await ada.get(f"{USERS}?{query}")
+        if len(name) > 200:
+            problem(answer, 422, "invalid_request")
+        else:
+            assert answer.json() == {"users": [], "next": None}
+    found = await ada.get(f"/api/v1/audit?person={name}")
+    assert found.status_code == (422 if len(name) > 80 else 200)
+
+
+@pytest.mark.parametrize("name", ["\x00", "a\nb", "\u202e", "\x1b[31m", " \t "])
+async def test_a_name_is_text_that_can_be_seen(company: Company, name: str) -> None:
+    for answer in (
+        await company.ada.patch(f"{USERS}/{company.mia.id}", {"name": name}),
+        await company.ada.post(USERS, {"email": "b@example.com", "name": name}),
+        await company.ada.post("/api/v1/keys", {"name": name, "scopes": ["verify"]}),
+    ):
+        problem(answer, 422, "invalid_request")
+        assert [at for at, _ in faults(answer)] == ["name"]
