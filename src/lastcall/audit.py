@@ -55,8 +55,8 @@ TargetKind = Literal["account", "user", "session", "key", "signing_key"]
 FAILURES: Final = ("invalid_credentials", "user_suspended")
 """Why something failed, beside the end reasons of `events`."""
 
-ENDING_ACCOUNT: Final[RecordType] = "account.logout"
-"""The one type that ends sessions of everybody in an account."""
+UNUSUAL: Final[tuple[RecordType, ...]] = ("session.reuse", "session.report")
+"""What wants a look whenever it happens, as everything does that has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +110,14 @@ def doer(by: Actor, user_id: UserId | None, origin: Origin) -> Actor:
     if by.kind in ("self", "user"):
         return Actor("user", by.id or user_id, origin.name)
     return replace(by, name=by.name or origin.name)
+
+
+def as_seen_by(record: Record, user_id: UserId) -> Record:
+    """Give a record as the user whom it concerns may see it. What an admin or a service did says
+    who, but not from which session, device, place and address: these are theirs. A session that a
+    service began is the user's own.
+    """
+    origin, target = record.origin, record.target
+    another = record.actor.kind in ("admin", "service") and record.actor.id != user_id
+    own = origin.session_id is not None and target is not None and target.id == origin.session_id
+    return replace(record, origin=NOWHERE) if another and not own else record

@@ -2,13 +2,17 @@
 
 from lastcall.http import (
     health,
+    keys,
+    logout,
     metrics,
     password,
+    records,
     renew,
     services,
     sessions,
     sign_in,
     terminations,
+    users,
     well_known,
 )
 from lastcall.http.endpoint import AnyEndpoint
@@ -20,6 +24,10 @@ ENDPOINTS: list[AnyEndpoint] = [
     *services.ENDPOINTS,
     *terminations.ENDPOINTS,
     *password.ENDPOINTS,
+    *records.ENDPOINTS,
+    *users.ENDPOINTS,
+    *logout.ENDPOINTS,
+    *keys.ENDPOINTS,
     *renew.ENDPOINTS,
     *well_known.ENDPOINTS,
     *health.ENDPOINTS,

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from typing import Final, TypeVar
+from typing import Final, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -76,7 +76,9 @@ async def read_form(request: Request, kind: type[T]) -> T:
 
 
 def read_query(request: Request, kind: type[T]) -> T:
-    """Read the query parameters that are declared; others are ignored. Raises InvalidRequest."""
+    """Read the query parameters that are declared; others are ignored. One that is declared as a
+    tuple may come several times, or once with commas in it. Raises InvalidRequest.
+    """
     return _convert(request.query_params.multi_items(), kind)
 
 
@@ -131,15 +133,26 @@ def _readable(raw: bytes) -> bool:
 
 
 def _convert(pairs: list[tuple[str, str]], kind: type[T]) -> T:
-    fields = dict(pairs)
-    for name, _ in pairs:
-        if sum(other == name for other, _ in pairs) > 1 and name in _names(kind):
+    names, lists = _names(kind)
+    fields: dict[str, str | list[str]] = {name: [] for name in lists}
+    for name, value in pairs:
+        field = fields.get(name)
+        if isinstance(field, list):
+            field += filter(None, value.split(","))
+        elif field is not None and name in names:
             raise InvalidRequest(FieldError(name, "repeated", "this may be given once"))
+        else:
+            fields[name] = value
     try:
         return msgspec.convert(fields, kind, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidRequest(field_error(error)) from error
 
 
-def _names(kind: type[object]) -> frozenset[str]:
-    return frozenset(getattr(kind, "__struct_encode_fields__", ()))
+def _names(kind: type[object]) -> tuple[frozenset[str], frozenset[str]]:
+    """Give the names of a struct's fields, and of those among them that are tuples."""
+    if not issubclass(kind, msgspec.Struct):
+        return frozenset(), frozenset()
+    fields = msgspec.structs.fields(kind)
+    tuples = (field.name for field in fields if get_origin(field.type) is tuple)
+    return frozenset(field.name for field in fields), frozenset(tuples)

@@ -1,8 +1,6 @@
 """Seeing sessions."""
 
-from typing import Annotated
-
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET
 from starlette.responses import Response
 
 from lastcall.http import cursors, wire
@@ -11,12 +9,10 @@ from lastcall.http.guard import SESSION
 from lastcall.sessions.service import Caller
 
 
-class Listing(Struct):
+class Listing(cursors.Part):
     """Which sessions: the active ones, or those that have ended; from where on, and how many."""
 
     ended: bool = False
-    before: str | UnsetType = UNSET
-    limit: Annotated[int, Meta(ge=1, le=200)] = 50
 
 
 async def see_own(call: Call[Caller, None, None]) -> Response:

@@ -88,6 +88,29 @@ async def end_all_others(call: browser.AnyCall, caller: Caller) -> Termination:
     )
 
 
+async def report_session(call: Call[Caller, None, Wait]) -> Response:
+    """End a session that the caller doesn't recognise."""
+    return _answer(await report(call, call.caller, SessionId(call.path("id"))))
+
+
+async def report(call: browser.AnyCall, caller: Caller, session_id: SessionId) -> Termination:
+    """End a session of the caller's that they don't recognise, and tell the account's admins in the
+    audit log; this needs a fresh proof (ASVS 7.5.2).
+
+    Raises ReauthenticationRequired, NotFound, SessionEnded, Conflict.
+    """
+    sessions = call.node.sessions
+    sessions.require_fresh(caller)
+    own = session_id == caller.session.id
+    return await sessions.endings.report(
+        session_id,
+        Actor("self") if own else user_elsewhere(caller),
+        lambda session: session.user_id == caller.user.id,
+        caller.session.id,
+        call.origin(caller),
+    )
+
+
 async def follow(call: Call[Caller | ServiceKey, None, Wait]) -> Response:
     """See how far an ending has come."""
     return _answer(await find(call, call.caller))
@@ -143,6 +166,16 @@ ENDPOINTS: list[AnyEndpoint] = [
         query=Wait,
         answer=wire.Termination,
         problems=(ReauthenticationRequired, Conflict),
+    ),
+    Endpoint(
+        method="POST",
+        path=f"{API}/sessions/{{id}}/report",
+        caller=SESSION,
+        handler=report_session,
+        summary="End a session that the caller doesn't recognise, and report it",
+        query=Wait,
+        answer=wire.Termination,
+        problems=(ReauthenticationRequired, NotFound, Conflict),
     ),
     Endpoint(
         method="GET",

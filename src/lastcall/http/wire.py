@@ -14,8 +14,10 @@ from lastcall.device import model as devices
 from lastcall.events import EndReason
 from lastcall.http.problems import EndedBy
 from lastcall.identity import model as people
+from lastcall.identity.administration import Invitation as Invited
 from lastcall.sessions import endings, minting, model, rules
 from lastcall.sessions.policy import Policy
+from lastcall.stores.base import Reach
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -53,6 +55,50 @@ class User(msgspec.Struct, frozen=True):
     active_sessions: int | None
     last_seen_at: datetime | None
     created_at: datetime
+    invitation: "Invitation | UnsetType" = UNSET
+    """With a user who was just added: the link, shown once."""
+
+
+class Invitation(msgspec.Struct, frozen=True):
+    """A link that works once, with which somebody chooses their password."""
+
+    url: str
+    expires_in: int
+
+
+class UserList(msgspec.Struct, frozen=True):
+    """Part of a list; `next` is what goes into `before` for the rest."""
+
+    users: tuple[User, ...]
+    next: str | None
+
+
+class LogoutPreview(msgspec.Struct, frozen=True):
+    """What logging a user out would end: sessions, the devices that they are on, and access tokens
+    in time, the longest of which would run on for so long."""
+
+    sessions: int
+    devices: int
+    access_tokens: int
+    longest_expires_in: int | None
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A service key in force."""
+
+    id: str
+    name: str
+    scopes: tuple[people.Scope, ...]
+    created_at: datetime
+    key: str | UnsetType = UNSET
+    """With a key that was just made: its text, shown once."""
+
+
+class KeyList(msgspec.Struct, frozen=True):
+    """Part of a list; `next` is what goes into `before` for the rest."""
+
+    keys: tuple[Key, ...]
+    next: str | None
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -127,14 +173,11 @@ def session(
     ending = rules.ending(value, policy, now)
     expires_at = None if ending else rules.expiry(value, policy)
     absolute = rules.absolute_expiry(value, policy)
-    place = value.place
     return Session(
         id=value.id,
         current=current,
-        device=_device(value.device),
-        location=Location(
-            place.label, place.reason, place.city, place.region, place.country, place.country_code
-        ),
+        device=device(value.device),
+        location=location(value.place),
         ip=value.ip,
         client_type=value.client.type,
         name=value.client.name,
@@ -181,6 +224,23 @@ def profile(value: people.Profile) -> User:
     return user(value.user, value.active_sessions, value.last_seen_at)
 
 
+def invitation(value: Invited, public_url: str) -> Invitation:
+    """Write an invitation, as the link that somebody opens."""
+    url = f"{public_url}/invitation?token={value.secret}"
+    return Invitation(url, seconds(value.lifetime))
+
+
+def logout_preview(value: Reach, now: datetime) -> LogoutPreview:
+    """Write what logging a user out would end."""
+    longest = seconds(value.longest - now) if value.longest else None
+    return LogoutPreview(value.sessions, value.devices, value.access_tokens, longest)
+
+
+def key(value: people.ServiceKey, text: str | UnsetType = UNSET) -> Key:
+    """Write a service key; its text only as it is made."""
+    return Key(value.id, value.name, value.scopes, value.created_at, text)
+
+
 def termination(value: endings.Termination) -> Termination:
     """Write a termination. A confirmed one is certain already."""
     return Termination(
@@ -221,7 +281,20 @@ def seconds(span: timedelta) -> int:
     return max(0, span // timedelta(seconds=1))
 
 
-def _device(value: devices.Device) -> Device:
+def device(value: devices.Device) -> Device:
+    """Write a device."""
     return Device(
         value.type, value.os, value.os_version, value.browser, value.browser_version, value.label
+    )
+
+
+def location(value: devices.Place) -> Location:
+    """Write a place."""
+    return Location(
+        value.label,
+        value.reason,
+        value.city,
+        value.region,
+        value.country,
+        value.country_code,
     )

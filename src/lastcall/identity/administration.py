@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from lastcall.audit import NOWHERE, Origin, Record, RecordType, Target
+from lastcall.audit import NOWHERE, Origin, Record, RecordType, Target, as_seen_by
 from lastcall.clock import Clock
-from lastcall.errors import Conflict, LostRace, NotFound
+from lastcall.errors import Conflict, Forbidden, LostRace, NotFound
 from lastcall.events import Actor, EndReason
 from lastcall.identity import roles
 from lastcall.identity.links import INVITATION_LIFETIME, Links
@@ -105,14 +105,23 @@ class Administration:
         before: UserId | None = None,
         limit: int = 50,
     ) -> People:
-        """List users, newest first: those whose address, name or external id holds a text."""
+        """List users, newest first: those whose address, name or external id holds a text.
+
+        Raises Forbidden for a service that asks for more than it could name itself.
+        """
+        if admin.by.kind == "service" and external_id is None:
+            raise Forbidden("a service finds users by their external id")
+        wanted = fold(text.strip())
+        if not (wanted + (external_id or "")).isprintable():
+            # Nobody is called so, and a database may read a NUL as the text's end.
+            return People((), None)
         query = base.UserQuery(
             admin.account_id,
             self._sessions.policy,
             self._clock.now(),
             limit + 1,
             before,
-            fold(text.strip()),
+            wanted,
             external_id,
         )
         found = await self._store.list_users(query)
@@ -280,6 +289,10 @@ class Administration:
         """List the account's records, newest first."""
         return await read_records(self._store, replace(query, account_id=admin.account_id))
 
+    async def count_records(self, admin: Admin, query: base.RecordQuery) -> int:
+        """Count the account's records that a query finds."""
+        return await self._store.count_records(replace(query, account_id=admin.account_id))
+
     async def record_export(self, admin: Admin) -> None:
         """Record that the audit log is being taken away. Raises SessionEnded."""
         now = self._clock.now()
@@ -322,3 +335,9 @@ async def read_records(store: base.Store, query: base.RecordQuery) -> Records:
     found = await store.list_records(replace(query, limit=query.limit + 1))
     shown = found[: query.limit]
     return Records(shown, shown[-1].number if len(found) > query.limit else None)
+
+
+async def read_activity(store: base.Store, user_id: UserId, query: base.RecordQuery) -> Records:
+    """List what concerns a user, newest first, as they may see it."""
+    found = await read_records(store, replace(query, account_id=None, user_id=user_id))
+    return replace(found, records=tuple(as_seen_by(record, user_id) for record in found.records))

@@ -1,6 +1,6 @@
 """Services: their keys, and the sessions that they begin for users whom they sign in themselves."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lastcall.audit import NOWHERE, Origin, Record, RecordType, Target, doer
@@ -27,8 +27,16 @@ from lastcall.stores import base
 from lastcall.tokens import new_service_key, parse_service_key
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Part of a list of keys, and the id where it goes on."""
+
+    keys: tuple[ServiceKey, ...]
+    next: KeyId | None
+
+
 class Services:
-    """The verbs: create, revoke and authenticate a key; begin a session."""
+    """The verbs: create, list, revoke and authenticate a key; begin a session."""
 
     def __init__(
         self, store: base.Store, sessions: Sessions, clock: Clock, entropy: Entropy
@@ -66,6 +74,14 @@ class Services:
         except LostRace as error:
             raise Conflict from error
         return key, text
+
+    async def list(
+        self, account_id: AccountId, after: KeyId | None = None, limit: int = 50
+    ) -> Keys:
+        """List an account's keys in force, oldest first."""
+        found = await self._store.list_service_keys(account_id, after, limit + 1)
+        shown = found[:limit]
+        return Keys(shown, shown[-1].id if len(found) > limit else None)
 
     async def revoke(
         self,

@@ -53,7 +53,7 @@ class Termination:
 
 
 class Endings:
-    """The verbs: terminate, terminate all, sign out, follow a termination."""
+    """The verbs: terminate, report, terminate all, sign out, follow a termination."""
 
     def __init__(self, store: base.Store, secrets: Secrets, policy: Policy, clock: Clock) -> None:
         self._store = store
@@ -92,6 +92,30 @@ class Endings:
                 continue
             return self._termination(event, event.ended, started)
         raise Conflict
+
+    async def report(
+        self,
+        session_id: SessionId,
+        by: Actor,
+        allowed: Callable[[Session], bool],
+        actor: SessionId,
+        origin: Origin,
+    ) -> Termination:
+        """End a session that its user doesn't recognise. One that has ended keeps its first ending,
+        and that it was reported is recorded all the same.
+
+        Raises as `terminate` does.
+        """
+        ended = await self.terminate(session_id, "reported", by, allowed, actor, origin)
+        if ended.event.reason != "reported":
+            found = await self._find(session_id)
+            record = self._record("session.report", found.session, "reported", by, origin)
+            try:
+                await self._store.commit(base.AddRecord(record), actor=actor)
+            except LostRace as error:
+                await self._require_actor(actor)
+                raise Conflict from error
+        return ended
 
     async def terminate_all(
         self,
@@ -214,18 +238,24 @@ class Endings:
         end = base.EndSession(
             session.id, session.user_id, session.account_id, ending.reason, ending.by, ending.at
         )
-        record = Record(
-            type=_ONE.get(ending.reason, "session.terminate"),
+        kind = _ONE.get(ending.reason, "session.terminate")
+        record = self._record(kind, session, ending.reason, ending.by, origin)
+        committed = await self._store.commit(end, base.AddRecord(record), actor=actor)
+        return committed.events[-1]
+
+    def _record(
+        self, kind: RecordType, session: Session, reason: EndReason, by: Actor, origin: Origin
+    ) -> Record:
+        return Record(
+            type=kind,
             at=self._clock.now(),
             account_id=session.account_id,
             user_id=session.user_id,
-            actor=doer(ending.by, session.user_id, origin),
+            actor=doer(by, session.user_id, origin),
             target=Target("session", session.id, session.device.label),
             origin=origin,
-            reason=ending.reason,
+            reason=reason,
         )
-        committed = await self._store.commit(end, base.AddRecord(record), actor=actor)
-        return committed.events[-1]
 
     async def _event_of(self, session: Session) -> Event:
         seq = session.ending.seq if session.ending else None

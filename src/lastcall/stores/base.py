@@ -137,8 +137,10 @@ class RecordQuery:
     before: int | None = None
     types: tuple[RecordType, ...] = ()
     outcome: Outcome | None = None
-    person: str | None = None
-    """The id of who did it or whom it concerns."""
+    unusual: bool = False
+    """Only what failed and what is of a type of `audit.UNUSUAL`."""
+    people: tuple[str, ...] | None = None
+    """The ids of who did it or whom it concerns, any of them; None is everybody."""
     since: datetime | None = None
     until: datetime | None = None
 
@@ -502,6 +504,9 @@ class Store(Protocol):
     async def list_records(self, query: RecordQuery) -> tuple[Record, ...]:
         """List records of the audit log, newest first."""
 
+    async def count_records(self, query: RecordQuery) -> int:
+        """Count the records that a query finds, wherever its list goes on."""
+
     async def changes(self, after: int | None) -> Changes:
         """List who is concerned by what was recorded after a number, at most 1,000 records; without
         one, where the audit log ends now."""
@@ -523,8 +528,10 @@ class Store(Protocol):
     async def find_service_key(self, key_id: KeyId) -> ServiceKey | None:
         """Find a service key that is in force."""
 
-    async def list_service_keys(self, account_id: AccountId) -> tuple[ServiceKey, ...]:
-        """List an account's service keys in force, oldest first."""
+    async def list_service_keys(
+        self, account_id: AccountId, after: KeyId | None = None, limit: int | None = None
+    ) -> tuple[ServiceKey, ...]:
+        """List an account's service keys in force, oldest first: all, or some after an id."""
 
     async def signing_keys(self) -> tuple[StoredKey, ...]:
         """List the signing keys."""

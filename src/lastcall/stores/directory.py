@@ -169,13 +169,18 @@ def find_service_key(db: Connection, key_id: KeyId) -> ServiceKey | None:
     return _one(db, statement, rows.service_key_of)
 
 
-def list_service_keys(db: Connection, account_id: AccountId) -> tuple[ServiceKey, ...]:
-    """List an account's service keys in force, oldest first."""
+def list_service_keys(
+    db: Connection, account_id: AccountId, after: KeyId | None = None, limit: int | None = None
+) -> tuple[ServiceKey, ...]:
+    """List an account's service keys in force, oldest first: all, or some after an id."""
     statement = (
         select(service_keys)
         .where(service_keys.c.account_id == account_id, service_keys.c.revoked_at.is_(None))
         .order_by(service_keys.c.id)
+        .limit(limit)
     )
+    if after is not None:
+        statement = statement.where(service_keys.c.id > after)
     return _all(db, statement, rows.service_key_of)
 
 

@@ -144,6 +144,10 @@ class SqliteStore:
         """List records of the audit log, newest first."""
         return await self._read(lambda db: records.list_records(db, query))
 
+    async def count_records(self, query: base.RecordQuery) -> int:
+        """Count the records that a query finds, wherever its list goes on."""
+        return await self._read(lambda db: records.count_records(db, query))
+
     async def changes(self, after: int | None) -> base.Changes:
         """List who is concerned by what was recorded after a number."""
         return await self._read(lambda db: records.changes(db, after))
@@ -170,9 +174,13 @@ class SqliteStore:
         """Find a service key that is in force."""
         return await self._read(lambda db: directory.find_service_key(db, key_id))
 
-    async def list_service_keys(self, account_id: AccountId) -> tuple[ServiceKey, ...]:
-        """List an account's service keys in force, oldest first."""
-        return await self._read(lambda db: directory.list_service_keys(db, account_id))
+    async def list_service_keys(
+        self, account_id: AccountId, after: KeyId | None = None, limit: int | None = None
+    ) -> tuple[ServiceKey, ...]:
+        """List an account's service keys in force, oldest first: all, or some after an id."""
+        return await self._read(
+            lambda db: directory.list_service_keys(db, account_id, after, limit)
+        )
 
     async def signing_keys(self) -> tuple[StoredKey, ...]:
         """List the signing keys."""
