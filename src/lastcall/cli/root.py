@@ -6,6 +6,7 @@ from lastcall.cli.account import account
 from lastcall.cli.demo import demo
 from lastcall.cli.key import key
 from lastcall.cli.migrate import migrate
+from lastcall.cli.purge import purge
 from lastcall.cli.serve import serve
 from lastcall.cli.session import session
 from lastcall.cli.signing_key import signing_key
@@ -43,5 +44,5 @@ def root() -> None:
     """
 
 
-for command in (serve, demo, user, session, account, key, signing_key, migrate):
+for command in (serve, demo, user, session, account, key, signing_key, migrate, purge):
     root.add_command(command)

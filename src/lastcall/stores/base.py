@@ -52,7 +52,11 @@ from lastcall.stores.queries import (
     Cursor,
     Found,
     Installation,
+    Key,
     LogEnd,
+    PurgeKind,
+    PurgePage,
+    PurgeQuery,
     Reach,
     RecordQuery,
     SessionFilter,
@@ -69,6 +73,7 @@ from lastcall.stores.writes import (
     Begin,
     CountRepeat,
     CountUnknownSignIn,
+    Drop,
     DropKeys,
     EndAccount,
     EndSession,
@@ -102,16 +107,21 @@ __all__ = [  # the whole contract is named `base.…`
     "CountRepeat",
     "CountUnknownSignIn",
     "Cursor",
+    "Drop",
     "DropKeys",
     "EndAccount",
     "EndSession",
     "EndUser",
     "Found",
     "Installation",
+    "Key",
     "LogEnd",
     "MarkStale",
     "Observer",
     "PublishKey",
+    "PurgeKind",
+    "PurgePage",
+    "PurgeQuery",
     "Reach",
     "RecordQuery",
     "Rehash",
@@ -229,6 +239,9 @@ class Store(Protocol):
 
     async def signing_keys(self) -> tuple[StoredKey, ...]:
         """List the signing keys."""
+
+    async def over(self, query: PurgeQuery) -> PurgePage:
+        """List what may be deleted for good, in the order of its keys."""
 
     async def ping(self) -> None:
         """Raise Unavailable unless a write could begin now."""

@@ -131,3 +131,27 @@ class Changes:
 
     number: int
     changes: tuple[Change, ...]
+
+
+PurgeKind = Literal["sessions", "users", "links", "keys", "records", "events"]
+"""What a purge deletes rows of; links are those that work once, keys those of services."""
+Key = str | int | bytes
+"""What names a row of one of these kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeQuery:
+    """Which rows of a kind are over since before a moment: of the next `limit` after a key."""
+
+    kind: PurgeKind
+    before: datetime
+    after: Key | None = None
+    limit: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PurgePage:
+    """The rows that are over, and the key to go on from; None where all that is old was seen."""
+
+    keys: tuple[Key, ...]
+    next: Key | None

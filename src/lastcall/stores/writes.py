@@ -21,6 +21,7 @@ from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
 from lastcall.sessions.model import Session, SignIn
 from lastcall.sessions.policy import Policy
+from lastcall.stores.queries import Key, PurgeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,25 @@ class EndAccount:
     """Tells which sessions had run out already, for the count."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Delete rows of a kind for good, with what belongs to them alone. Guard: each is there, and
+    was over before the moment.
+
+    - sessions: ended before, or run out by the times in their own rows;
+    - users: removed, without a session;
+    - links: used or run out before;
+    - service keys: revoked before;
+    - records: made before;
+    - events: they and the next one happened before, and no session that is kept was ended by them.
+      Opening events are never forgotten. The floor rises to the newest one dropped (rule 4).
+    """
+
+    kind: PurgeKind
+    keys: tuple[Key, ...]
+    before: datetime
+
+
 Write = (
     AddRecord
     | CountUnknownSignIn
@@ -282,4 +302,5 @@ Write = (
     | MarkStale
     | EndSession
     | EndUser
+    | Drop
 )
