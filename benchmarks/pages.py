@@ -44,7 +44,7 @@ class Company:
 
 
 async def fill(folder: Path, users: int) -> Company:
-    """Make the database in an empty folder: so many users, with ten sessions and ten records each."""
+    """Make the database in an empty folder: so many users with ten sessions and records each."""
     node = await Node.open(settings(folder), passwords=Passwords(STANDARD, 2), serving=True)
     try:
         account = await node.identity.add_account("Acme")

@@ -1,10 +1,11 @@
 """What every test may ask for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from sqlalchemy import Engine, event
 
 from lastcall.node import Node
 from tests.support.fakes import FakeClock, FakeEntropy
@@ -46,3 +47,17 @@ async def node(tmp_path: Path, clock: FakeClock, entropy: FakeEntropy) -> AsyncI
     opened = await open_node(tmp_path, clock, entropy)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """The reads that reach the database, as they do."""
+    seen: list[str] = []
+
+    def note(_db: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
+            seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", note)

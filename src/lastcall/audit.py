@@ -55,8 +55,8 @@ TargetKind = Literal["account", "user", "session", "key", "signing_key"]
 FAILURES: Final = ("invalid_credentials", "user_suspended")
 """Why something failed, beside the end reasons of `events`."""
 
-ENDING_ACCOUNT: Final[RecordType] = "account.logout"
-"""The one type that ends sessions of everybody in an account."""
+UNUSUAL: Final[tuple[RecordType, ...]] = ("session.reuse", "session.report")
+"""What wants a look whenever it happens, as everything does that has failed."""
 
 
 @dataclass(frozen=True, slots=True)

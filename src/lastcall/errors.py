@@ -131,6 +131,12 @@ class Conflict(Refused):
     text = "the state has changed meanwhile; look again"
 
 
+class LastOwner(Conflict):
+    """The account would be left without an owner, and nobody in it could mend that."""
+
+    text = "this is the last owner; make somebody else an owner first"
+
+
 class RateLimited(Refused):
     """Too often; `retry_after` is in seconds."""
 

@@ -100,8 +100,18 @@ async def test_what_follows_a_body_is_no_header_of_the_request() -> None:
         assert (await reader.read()).endswith(b"\r\n\r\nhost transfer-encoding connection")
 
 
-def test_the_access_log_holds_no_query() -> None:
-    arguments = ("127.0.0.1:1", "GET", "/setup?token=secret", "1.1", 200)
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/setup?token=secret", "/setup"),
+        ("/api/v1/sessions/lcr_s_c1_1.2.a-b.c_d/report?x=1", "/api/v1/sessions/lcr_.../report"),
+        ("/api/v1/keys/lck_k_1_a-b", "/api/v1/keys/lck_..."),
+        ("/x/eyJhbGci.eyJpc3Mi.c-_d", "/x/eyJ..."),
+        ("/api/v1/sessions/s_c1_01kjmma2g0", "/api/v1/sessions/s_c1_01kjmma2g0"),
+    ],
+)
+def test_the_access_log_holds_no_query_and_no_token(path: str, shown: str) -> None:
+    arguments = ("127.0.0.1:1", "GET", path, "1.1", 200)
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "%s", arguments, None)
     assert WithoutQuery().filter(record)
-    assert record.args == ("127.0.0.1:1", "GET", "/setup", "1.1", 200)
+    assert record.args == ("127.0.0.1:1", "GET", shown, "1.1", 200)

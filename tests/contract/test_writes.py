@@ -548,6 +548,9 @@ async def test_a_service_key_is_in_force_until_its_own_account_revokes_it(store:
     assert await store.find_service_key(key.id) == key
     assert await store.list_service_keys(AccountId("a_acme")) == (key, later)
     assert await store.list_service_keys(AccountId("a_other")) == ()
+    assert await store.list_service_keys(AccountId("a_acme"), limit=1) == (key,)
+    assert await store.list_service_keys(AccountId("a_acme"), key.id, 1) == (later,)
+    assert await store.list_service_keys(AccountId("a_acme"), later.id) == ()
     await loses(store, base.RevokeServiceKey(key.id, AccountId("a_other"), LATER))
     await loses(store, base.RevokeServiceKey(KeyId("k_no"), AccountId("a_acme"), LATER))
     await store.commit(base.RevokeServiceKey(key.id, AccountId("a_acme"), LATER))

@@ -55,7 +55,7 @@ async def serve() -> AsyncIterator[Serve]:
             )
             stack.push_async_callback(node.close)
             app = create_app(settings, node=node, endpoints=api.ENDPOINTS, error_page=None)
-            (account,) = await node.store.list_accounts()
+            account, *_ = await node.store.list_accounts()
             ada = await node.identity.find_by_email(EMAIL)
             return Served(app, node, settings, clock, account, ada)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import httpx
 
 from lastcall.http.app import App
-from lastcall.identity.model import Account, Scope, User
+from lastcall.identity.model import Account, Role, Scope, User
 from lastcall.node import Node
 from lastcall.settings import Settings
 from tests.support.fakes import FakeClock
@@ -41,6 +41,9 @@ class Native:
         if body is None:
             return await self.client.post(path, headers=self.auth)
         return await self.client.post(path, json=body, headers=self.auth)
+
+    async def patch(self, path: str, body: object) -> httpx.Response:
+        return await self.client.patch(path, json=body, headers=self.auth)
 
     async def delete(self, path: str) -> httpx.Response:
         return await self.client.delete(path, headers=self.auth)
@@ -103,9 +106,11 @@ class Served:
         assert response.status_code == 200, response.text
         return client
 
-    async def add_user(self, email: str, account: Account | None = None) -> User:
+    async def add_user(
+        self, email: str, account: Account | None = None, role: Role = "member"
+    ) -> User:
         return await self.node.identity.add_user(
-            (account or self.account).id, email, password=PASSWORD
+            (account or self.account).id, email, role=role, password=PASSWORD
         )
 
     async def key(self, *scopes: Scope, account: Account | None = None) -> str:

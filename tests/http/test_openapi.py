@@ -72,3 +72,22 @@ async def test_it_says_what_each_operation_refuses(served: Served) -> None:
     assert refused["401"]["description"] == (
         "reauthentication_required, session_ended, token_expired, token_invalid, token_missing"
     )
+
+
+async def test_a_parameter_that_may_come_several_times_is_described_as_a_list(
+    served: Served,
+) -> None:
+    value = (await served.client().get("/openapi.json")).json()
+    operation = value["paths"]["/api/v1/audit"]["get"]
+    (types,) = [one for one in operation["parameters"] if one["name"] == "type"]
+    assert types["schema"]["type"] == "array"
+    assert "session.sign_in" in types["schema"]["items"]["enum"]
+
+
+async def test_what_is_shown_once_is_described_with_what_it_is_shown_with(served: Served) -> None:
+    value = (await served.client().get("/openapi.json")).json()
+    schemas = value["components"]["schemas"]
+    assert "invitation" in schemas["User"]["properties"]
+    assert "key" in schemas["Key"]["properties"]
+    made = value["paths"]["/api/v1/users"]["post"]["responses"]
+    assert {"201", "401", "403", "409", "422"} <= set(made)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from sqlalchemy import Engine, event
 
 from tests.conftest import ROOT
 from tests.pages.people import Person
@@ -57,17 +56,3 @@ def sit(browser: Browser) -> Iterator[Sit]:
         person.page.context.close()
         assert not person.complaints
         assert not person.strangers
-
-
-@pytest.fixture
-def statements() -> Iterator[list[str]]:
-    """The reads that reach the database, as they do."""
-    seen: list[str] = []
-
-    def note(_db: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
-            seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", note)

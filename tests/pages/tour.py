@@ -24,6 +24,8 @@ def tour(
     person = sit(site)
     yield from _sign_in(person, email, password)
     yield from _sessions(person)
+    yield from _settings(person)
+    yield from _account(person)
     yield from _proof(person, password)
     yield from _way_out(person, email)
 
@@ -89,6 +91,66 @@ def _sessions(person: Person) -> Iterator[Stop]:
     yield "error-404", person
     person.goes_to(f"{SESSIONS}?ended=true")
     yield "ended", person
+
+
+def _settings(person: Person) -> Iterator[Stop]:
+    page = person.page
+    person.goes_to("/settings/security")
+    yield "security", person
+    page.get_by_label("Current password").fill("not it")
+    page.get_by_label("New password").fill("another sentence")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.locator(".error")).to_be_visible()
+    yield "security-wrong", person
+    person.goes_to("/settings/activity")
+    yield "activity", person
+    person.goes_to("/settings/activity?kind=unusual")
+    yield "activity-unusual", person
+
+
+def _account(person: Person) -> Iterator[Stop]:
+    page, site = person.page, person.site
+    person.goes_to("/account/users?q=nobody-of-this-name")
+    yield "users-none", person
+    person.goes_to("/account/users/add")
+    yield "user-add", person
+    page.locator("form").last.evaluate("form => form.noValidate = true")
+    page.get_by_label("Email").fill("grace at example.com")
+    page.get_by_role("button", name="Add user").click()
+    expect(page.locator(".error")).to_be_visible()
+    yield "user-add-wrong", person
+    page.get_by_label("Email").fill("hopper@example.com")
+    page.get_by_label("Name").fill("Grace Hopper")
+    page.get_by_role("button", name="Add user").click()
+    expect(page.get_by_label("Invitation link")).to_be_visible()
+    yield "user-invited", person
+    added = site.run(site.node.identity.find_by_email("hopper@example.com"))
+    user = f"/account/users/{added.id}"
+    person.goes_to("/account/users")
+    yield "users", person
+    person.goes_to(user)
+    yield "user", person
+    page.locator(".more summary").click()
+    yield "user-menu", person
+    for question in ("logout", "change", "invitation", "suspend", "remove"):
+        person.goes_to(f"{user}/{question}")
+        yield f"user-{question}", person
+    person.goes_to(f"{user}/suspend")
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.locator("#result .notice")).to_be_visible()
+    yield "user-suspended", person
+    person.goes_to(f"{user}/resume")
+    yield "user-resume", person
+    person.goes_to(f"{user}?ended=true")
+    yield "user-ended", person
+    person.goes_to("/account/logout")
+    yield "logout-all", person
+    person.goes_to("/account/audit")
+    yield "audit", person
+    person.goes_to(f"/account/audit?person={added.id}&since=2026-01-01")
+    yield "audit-person", person
+    person.goes_to("/account/audit?kind=keys&until=2001-01-01")
+    yield "audit-none", person
 
 
 def _proof(person: Person, password: str) -> Iterator[Stop]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 PASSWORD = "a sentence that nobody guesses"
@@ -23,6 +23,7 @@ class Server:
 
     url: str
     process: subprocess.Popen[str]
+    setup_url: str | None = None
 
     @property
     def port(self) -> int:
@@ -61,16 +62,21 @@ def add_owner(folder: Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[Server]:
-    """Run a server on a folder's database until the block ends."""
+def serving(folder: Path, *arguments: str, errors: IO[str] | None = None) -> Iterator[Server]:
+    """Run a server on a folder's database until the block ends; its log may go to a file."""
     command = [sys.executable, "-m", "lastcall", "serve", "--port", "0", "--json", *arguments]
     process = subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
+        command,
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
     )
     try:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        yield Server(ready["url"], process)
+        yield Server(ready["url"], process, ready["setup_url"])
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)

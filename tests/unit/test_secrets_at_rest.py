@@ -44,6 +44,7 @@ from tests.support.nodes import (
     set_up,
     sign_in,
 )
+from tests.support.planted import database, spellings
 
 
 @dataclass(frozen=True)
@@ -115,31 +116,12 @@ def secret_bytes(value: object) -> list[bytes]:
     return [value] if isinstance(value, bytes) else []
 
 
-def spellings(secret: bytes) -> set[bytes]:
-    """The ways in which a secret may lie in a file."""
-    return {
-        secret,
-        secret.hex().encode(),
-        secret.hex().upper().encode(),
-        encode(secret).encode(),
-        base64.b64encode(secret).rstrip(b"="),
-        str(int.from_bytes(secret, "big")).encode(),
-    }
-
-
 def raw_secrets(node: Node, planted: Planted) -> list[bytes]:
     """The secret part of each refresh token."""
     return [
         parse_refresh(tokens.refresh_token, node.secrets).secret
         for tokens in (planted.first, planted.second, planted.third)
     ]
-
-
-def database(folder: Path) -> bytes:
-    """All that lies in the database's files, its write-ahead log included."""
-    files = sorted(folder.glob(DATABASE + "*"))
-    assert any(file.name.endswith("-wal") for file in files)
-    return b"".join(file.read_bytes() for file in files)
 
 
 async def test_no_planted_secret_lies_in_the_files_write_ahead_log_included(

@@ -125,7 +125,7 @@ SESSION: Final = Who(require_session, ("bearer", "cookie"))
 """A live session."""
 
 
-def _administering(require: Callable[[str], None], *, fresh: bool = False) -> Who[Caller]:
+def _session_of(require: Callable[[str], None], *, fresh: bool = False) -> Who[Caller]:
     """A live session whose role holds. The role is looked at before anything else that may stand
     against the call (http-api, Administration)."""
 
@@ -140,13 +140,15 @@ def _administering(require: Callable[[str], None], *, fresh: bool = False) -> Wh
     return Who(admit, ("bearer", "cookie"), (Forbidden, *proof))
 
 
-ADMIN: Final = _administering(require_admin)
+FRESH_SESSION: Final = _session_of(lambda _role: None, fresh=True)
+"""A live session of anybody, proved a moment ago."""
+ADMIN: Final = _session_of(require_admin)
 """A live session of an admin or an owner."""
-FRESH_ADMIN: Final = _administering(require_admin, fresh=True)
+FRESH_ADMIN: Final = _session_of(require_admin, fresh=True)
 """The same, proved a moment ago: for what changes something or takes it away."""
-OWNER: Final = _administering(require_owner)
+OWNER: Final = _session_of(require_owner)
 """A live session of an owner."""
-FRESH_OWNER: Final = _administering(require_owner, fresh=True)
+FRESH_OWNER: Final = _session_of(require_owner, fresh=True)
 """The same, proved a moment ago."""
 
 

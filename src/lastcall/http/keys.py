@@ -1,6 +1,6 @@
 """The service keys of an account, for its owners."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct
 from starlette.responses import Response
@@ -26,7 +26,7 @@ class NewKey(Struct, forbid_unknown_fields=True):
 class ServiceList(Struct, frozen=True):
     """The verifiers and nodes that are connected. None can be yet."""
 
-    services: tuple[str, ...] = ()
+    services: tuple[dict[str, Any], ...] = ()
     next: str | None = None
 
 

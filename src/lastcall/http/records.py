@@ -45,7 +45,7 @@ async def see_audit(call: Call[Caller, None, Filter]) -> Response:
         before=_before(query),
         types=query.type,
         outcome=query.outcome,
-        person=query.person,
+        people=None if query.person is None else (query.person,),
         since=query.since,
         until=query.until,
     )

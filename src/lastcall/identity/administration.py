@@ -111,13 +111,17 @@ class Administration:
         """
         if admin.by.kind == "service" and external_id is None:
             raise Forbidden("a service finds users by their external id")
+        wanted = fold(text.strip())
+        if not (wanted + (external_id or "")).isprintable():
+            # Nobody is called so, and a database may read a NUL as the text's end.
+            return People((), None)
         query = base.UserQuery(
             admin.account_id,
             self._sessions.policy,
             self._clock.now(),
             limit + 1,
             before,
-            fold(text.strip()),
+            wanted,
             external_id,
         )
         found = await self._store.list_users(query)
@@ -284,6 +288,10 @@ class Administration:
     async def records(self, admin: Admin, query: base.RecordQuery) -> Records:
         """List the account's records, newest first."""
         return await read_records(self._store, replace(query, account_id=admin.account_id))
+
+    async def count_records(self, admin: Admin, query: base.RecordQuery) -> int:
+        """Count the account's records that a query finds."""
+        return await self._store.count_records(replace(query, account_id=admin.account_id))
 
     async def record_export(self, admin: Admin) -> None:
         """Record that the audit log is being taken away. Raises SessionEnded."""

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from lastcall.errors import Conflict, LostRace
+from lastcall.errors import Conflict, LastOwner, LostRace
 from lastcall.ids import UserId
 from lastcall.stores import base, rows
 from lastcall.stores.apply import apply
@@ -164,7 +164,7 @@ def _require_owner(transaction: Transaction, user_id: UserId, *, was_owner: bool
         users.c.status == "active",
     )
     if db.execute(owner.limit(1)).first() is None:
-        raise Conflict("this is the last owner; make somebody else an owner first")
+        raise LastOwner
 
 
 @apply.register

@@ -211,6 +211,9 @@ class Store(Protocol):
     async def list_records(self, query: RecordQuery) -> tuple[Record, ...]:
         """List records of the audit log, newest first."""
 
+    async def count_records(self, query: RecordQuery) -> int:
+        """Count the records that a query finds, wherever its list goes on."""
+
     async def changes(self, after: int | None) -> Changes:
         """List who is concerned by what was recorded after a number, at most 1,000 records; without
         one, where the audit log ends now."""

@@ -99,8 +99,10 @@ class RecordQuery:
     before: int | None = None
     types: tuple[RecordType, ...] = ()
     outcome: Outcome | None = None
-    person: str | None = None
-    """The id of who did it or whom it concerns."""
+    unusual: bool = False
+    """Only what failed and what is of a type of `audit.UNUSUAL`."""
+    people: tuple[str, ...] | None = None
+    """The ids of who did it or whom it concerns, any of them; None is everybody."""
     since: datetime | None = None
     until: datetime | None = None
 

@@ -1,10 +1,11 @@
 """The reads of the audit log, each one statement, for every database."""
 
+from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
 
-from lastcall.audit import Record
+from lastcall.audit import UNUSUAL, Record
 from lastcall.stores import rows
 from lastcall.stores.base import Change, Changes, RecordQuery
 from lastcall.stores.prepared import Prepared
@@ -25,24 +26,35 @@ _AFTER = Prepared(
 
 def list_records(db: Connection, query: RecordQuery) -> tuple[Record, ...]:
     """List records, newest first."""
-    found = select(audit).order_by(audit.c.number.desc()).limit(query.limit)
-    if query.account_id is not None:
-        found = found.where(audit.c.account_id == query.account_id)
-    if query.user_id is not None:
-        found = found.where(audit.c.user_id == query.user_id)
+    found = select(audit).where(*_wanted(query)).order_by(audit.c.number.desc())
     if query.before is not None:
         found = found.where(audit.c.number < query.before)
+    return tuple(rows.record_of(row) for row in db.execute(found.limit(query.limit)).mappings())
+
+
+def count_records(db: Connection, query: RecordQuery) -> int:
+    """Count records."""
+    counted = select(func.count()).select_from(audit).where(*_wanted(query))
+    return int(db.execute(counted).scalar_one())
+
+
+def _wanted(query: RecordQuery) -> Iterator[ColumnElement[bool]]:
+    if query.account_id is not None:
+        yield audit.c.account_id == query.account_id
+    if query.user_id is not None:
+        yield audit.c.user_id == query.user_id
     if query.types:
-        found = found.where(audit.c.type.in_(query.types))
+        yield audit.c.type.in_(query.types)
     if query.outcome is not None:
-        found = found.where(audit.c.outcome == query.outcome)
-    if query.person is not None:
-        found = found.where(or_(audit.c.user_id == query.person, audit.c.actor_id == query.person))
+        yield audit.c.outcome == query.outcome
+    if query.unusual:
+        yield or_(audit.c.outcome == "failure", audit.c.type.in_(UNUSUAL))
+    if query.people is not None:
+        yield or_(audit.c.user_id.in_(query.people), audit.c.actor_id.in_(query.people))
     if query.since is not None:
-        found = found.where(audit.c.at >= micros(query.since))
+        yield audit.c.at >= micros(query.since)
     if query.until is not None:
-        found = found.where(audit.c.at < micros(query.until))
-    return tuple(rows.record_of(row) for row in db.execute(found).mappings())
+        yield audit.c.at < micros(query.until)
 
 
 def changes(db: Connection, after: int | None) -> Changes:

@@ -141,6 +141,10 @@ class SqliteStore:
         """List records of the audit log, newest first."""
         return await self._read(lambda db: records.list_records(db, query))
 
+    async def count_records(self, query: base.RecordQuery) -> int:
+        """Count the records that a query finds, wherever its list goes on."""
+        return await self._read(lambda db: records.count_records(db, query))
+
     async def changes(self, after: int | None) -> base.Changes:
         """List who is concerned by what was recorded after a number."""
         return await self._read(lambda db: records.changes(db, after))

@@ -7,7 +7,19 @@ from starlette.responses import Response
 
 from lastcall.http.browser import AnyCall
 from lastcall.http.endpoint import AnyEndpoint
-from lastcall.web import reauthenticate, sessions, sign_in, static, welcome
+from lastcall.web import (
+    activity,
+    audit_log,
+    reauthenticate,
+    security,
+    sessions,
+    sign_in,
+    static,
+    user,
+    user_actions,
+    users,
+    welcome,
+)
 from lastcall.web.refusals import error_page
 from lastcall.web.translation import reading
 
@@ -25,6 +37,12 @@ def _translated(endpoint: AnyEndpoint) -> AnyEndpoint:
 
 _ENDPOINTS: list[AnyEndpoint] = [
     *sessions.ENDPOINTS,
+    *security.ENDPOINTS,
+    *activity.ENDPOINTS,
+    *audit_log.ENDPOINTS,
+    *users.ENDPOINTS,
+    *user.ENDPOINTS,
+    *user_actions.ENDPOINTS,
     *sign_in.ENDPOINTS,
     *reauthenticate.ENDPOINTS,
     *welcome.ENDPOINTS,

@@ -15,6 +15,7 @@ from lastcall.http.endpoint import Call
 from lastcall.http.guard import Who, by_cookie, require_session
 from lastcall.http.problems import headers_of, problem_of
 from lastcall.http.site import site_of
+from lastcall.identity.roles import require_admin
 from lastcall.sessions.minting import Tokens
 from lastcall.sessions.service import Caller
 from lastcall.web.refusals import error_page
@@ -52,7 +53,7 @@ PERSON: Final = Who(_admit, ("cookie",))
 
 def going_on(
     handler: Callable[[Call[Caller, B, None]], Awaitable[Response]],
-    again: Callable[[B], str],
+    again: Callable[[AnyCall], str],
 ) -> Callable[[Call[Person, B, None]], Awaitable[Response]]:
     """Handle a person's form. Whatever comes of it, the browser gets its new tokens: the used one
     shown once more would look like a theft. `again` names the page that asks anew after a
@@ -63,7 +64,7 @@ def going_on(
         try:
             response = await handler(Call(call.request, person.caller, call.body, call.query))
         except ReauthenticationRequired:
-            response = redirect(prove(call, again(call.body)))
+            response = redirect(prove(call, again(call)))
         except Error as error:
             if person.renewed is None:
                 raise
@@ -74,6 +75,20 @@ def going_on(
         return response
 
     return handle
+
+
+def administering(
+    handler: Callable[[Call[Caller, B, None]], Awaitable[Response]],
+    again: Callable[[AnyCall], str],
+) -> Callable[[Call[Person, B, None]], Awaitable[Response]]:
+    """Handle a form of an admin's: the role first, then the fresh proof (http-api)."""
+
+    async def handle(call: Call[Caller, B, None]) -> Response:
+        require_admin(call.caller.role)
+        call.node.sessions.require_fresh(call.caller)
+        return await handler(call)
+
+    return going_on(handle, again)
 
 
 def prove(call: AnyCall, back: str) -> str:

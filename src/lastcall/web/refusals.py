@@ -6,6 +6,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lastcall.errors import Forbidden
 from lastcall.http.problems import Problem
 from lastcall.http.site import base_path
 from lastcall.web.rendering import HOME, render
@@ -57,9 +58,19 @@ _BY_STATUS: Final = {
 }
 
 
+_FORBIDDEN: Final = Refusal(
+    mark("This is for administrators"),
+    mark("Your role doesn't let you do this. Nothing was changed."),
+    mark("Ask an owner of your organisation if you think that it should."),
+)
+"""What else has the status of a form that came from another site."""
+
+
 def error_page(request: Request, problem: Problem) -> Response:
     """Show a problem to a person. Reads nothing from the store, which may be what is missing."""
     known = _BY_STATUS.get(problem.status, _BY_STATUS[500 if problem.status >= 500 else 400])
+    if problem.code == Forbidden.code:
+        known = _FORBIDDEN
     again = problem.status in (429, 503) and request.method == "GET"
     with reading(request):
         return render(

@@ -48,6 +48,7 @@ def render(
         static=lambda name: base + static.address(name),
         ago=lambda at: times.ago(at, now),
         until=lambda at: times.until(at, now),
+        span=times.span,
         **(frame or {}),
         **context,
     )

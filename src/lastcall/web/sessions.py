@@ -14,13 +14,12 @@ from lastcall.ids import SessionId
 from lastcall.sessions import rules
 from lastcall.sessions.endings import Termination
 from lastcall.sessions.service import Caller
-from lastcall.web import sign_in
+from lastcall.web import results, sign_in
 from lastcall.web.frame import frame
 from lastcall.web.person import PERSON, going_on
 from lastcall.web.rendering import HOME, redirect, render
 from lastcall.web.rows import row
 from lastcall.web.translation import gettext as _
-from lastcall.web.translation import ngettext, number
 
 
 class Listing(Struct):
@@ -68,7 +67,7 @@ async def show(call: Call[Caller, None, Listing]) -> Response:
         ended=query.ended,
         others=max(0, others),
         next_href=f"{call.base}{HOME}?{kind}{rest}" if rest else None,
-        result=await _result(call, query.done) if query.done else None,
+        result=await _result(call),
     )
 
 
@@ -111,6 +110,12 @@ async def end_one(call: Call[Caller, Chosen, None]) -> Response:
     return _done(call, await terminations.end_elsewhere(call, call.caller, session_id))
 
 
+async def report(call: Call[Caller, Chosen, None]) -> Response:
+    """End a session that its user doesn't recognise, and tell the account's admins."""
+    ended = await terminations.report(call, call.caller, SessionId(call.body.session_id))
+    return _done(call, ended)
+
+
 async def end_others(call: Call[Caller, Nothing, None]) -> Response:
     """End all other sessions."""
     return _done(call, await terminations.end_all_others(call, call.caller))
@@ -125,20 +130,17 @@ def _done(call: AnyCall, ended: Termination) -> Response:
     return redirect(f"{call.base}{HOME}?done={quote(ended.id)}")
 
 
-async def _result(call: Call[Caller, None, Listing], termination_id: str) -> dict[str, str] | None:
-    """Say what came of a termination: by what the log holds, not by what the address says."""
+async def _result(call: Call[Caller, None, Listing]) -> dict[str, str] | None:
     own = call.caller.user.id
-    try:
-        ended = await call.node.sessions.endings.termination(
-            termination_id, lambda event: event.user_id == own
-        )
-    except NotFound:
-        return None
-    if not ended.ended:
-        return {"tone": "info", "text": _("There was no other session to end.")}
-    everywhere = _("Signed out everywhere.")
-    count = ngettext("%(n)s session ended.", "%(n)s sessions ended.", ended.ended)
-    return {"tone": "ok", "text": f"{everywhere} {count % {'n': number(ended.ended)}}"}
+    ended = await results.find(call, call.query.done, lambda event: event.user_id == own)
+    if ended is None or ended.event.reason != "reported":
+        return results.everywhere(ended) if ended else None
+    told = results.notice(
+        "ok",
+        _("The session was ended and reported to your administrators."),
+        _("If somebody else may know your password, change it now."),
+    )
+    return {**told, "href": f"{call.base}/settings/security", "label": _("Change password")}
 
 
 ENDPOINTS: list[AnyEndpoint] = [
@@ -176,9 +178,20 @@ ENDPOINTS: list[AnyEndpoint] = [
         path=f"{HOME}/terminate",
         caller=PERSON,
         handler=going_on(
-            end_one, lambda form: f"{HOME}/terminate?session={quote(form.session_id)}"
+            end_one, lambda call: f"{HOME}/terminate?session={quote(call.body.session_id)}"
         ),
         summary="End a session",
+        body=Chosen,
+        page=True,
+    ),
+    Endpoint(
+        method="POST",
+        path=f"{HOME}/report",
+        caller=PERSON,
+        handler=going_on(
+            report, lambda call: f"{HOME}/terminate?session={quote(call.body.session_id)}"
+        ),
+        summary="End a session that one doesn't recognise, and report it",
         body=Chosen,
         page=True,
     ),

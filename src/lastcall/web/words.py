@@ -191,6 +191,8 @@ _FIELDS: Final[Mapping[str, str]] = {
     "too_short": mark("Use at least %(n)s characters."),
     "not_text": mark("This holds characters that can't be kept."),
     "email": mark("This is not an email address."),
+    "taken": mark("There is a user with this address already."),
+    "wrong_password": mark("This is not your password."),
     "too_common": mark("This is among the first that somebody would guess. Choose another."),
 }
 

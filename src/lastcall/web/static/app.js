@@ -88,5 +88,15 @@ for (const type of ["focusin", "pointerover"]) {
   input.form?.addEventListener("submit", () => show(false)); // or browsers keep it as text
 });
 
+/** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-copy]")).forEach((button) => {
+  const input = /** @type {HTMLInputElement} */ (document.getElementById(button.dataset.copy ?? ""));
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    input.select();
+    await navigator.clipboard.writeText(input.value).catch(() => document.execCommand("copy"));
+    button.textContent = button.dataset.copied ?? "";
+  });
+});
+
 tick();
 setInterval(tick, 1000);
