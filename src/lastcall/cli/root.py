@@ -7,6 +7,7 @@ from lastcall.cli.demo import demo
 from lastcall.cli.doctor import doctor
 from lastcall.cli.key import key
 from lastcall.cli.migrate import migrate
+from lastcall.cli.purge import purge
 from lastcall.cli.serve import serve
 from lastcall.cli.session import session
 from lastcall.cli.signing_key import signing_key
@@ -44,5 +45,8 @@ def root() -> None:
     """
 
 
-for command in (serve, demo, user, session, account, key, signing_key, migrate, doctor):
+for command in (
+    *(serve, demo, user, session, account, key, signing_key),
+    *(migrate, doctor, purge),
+):
     root.add_command(command)

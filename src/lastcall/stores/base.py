@@ -26,12 +26,12 @@ Raised everywhere: `Unavailable` when the database can't be reached, is full, or
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
-from lastcall.audit import Outcome, Record, RecordType
-from lastcall.events import Actor, EndReason, Event, Position
+from lastcall.audit import Record
+from lastcall.events import Event, Position
 from lastcall.identity.model import (
     Account,
     Profile,
@@ -44,398 +44,105 @@ from lastcall.identity.model import (
 )
 from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
-from lastcall.sessions.model import Session, SignIn
+from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
-
-# What is read.
-
-
-@dataclass(frozen=True, slots=True)
-class LogEnd:
-    """The log's end, and the floor: the place of the newest event that was forgotten (rule 4)."""
-
-    position: Position
-    floor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A session with its user, and the log's end, all of one snapshot."""
-
-    session: Session
-    user: User
-    log: LogEnd
-
-
-@dataclass(frozen=True, slots=True)
-class SignInStart:
-    """What a sign-in reads first: the user, the password's hash, and the position (rule 3)."""
-
-    user: User
-    password_hash: str | None = field(repr=False)
-    position: Position
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What a database was born with. `issuer` is None until a server has started on it."""
-
-    cell: str
-    check: bytes
-    issuer: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """The last row of a page: lists go on after it."""
-
-    at: datetime
-    id: str
-
-
-SessionFilter = Literal["active", "ended"]
-
-
-@dataclass(frozen=True, slots=True)
-class SessionQuery:
-    """Which of a user's sessions: those that live at `now` under the policy, or those that don't;
-    after a cursor, last active since a moment, without one of them."""
-
-    user_id: UserId
-    which: SessionFilter
-    policy: Policy
-    now: datetime
-    limit: int = 50
-    before: Cursor | None = None
-    since: datetime | None = None
-    without: SessionId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UserQuery:
-    """Which of an account's users, newest first: those whose e-mail address, name or external id
-    holds a text, after an id. `policy` and `now` tell which of their sessions live."""
-
-    account_id: AccountId
-    policy: Policy
-    now: datetime
-    limit: int = 50
-    before: UserId | None = None
-    text: str = ""
-    """As `users.search` folds it; "" is everybody."""
-    external_id: str | None = None
-    user_id: UserId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordQuery:
-    """Which records, newest first: an account's, or those that concern a user; after a number."""
-
-    account_id: AccountId | None = None
-    user_id: UserId | None = None
-    limit: int = 50
-    before: int | None = None
-    types: tuple[RecordType, ...] = ()
-    outcome: Outcome | None = None
-    unusual: bool = False
-    """Only what failed and what is of a type of `audit.UNUSUAL`."""
-    people: tuple[str, ...] | None = None
-    """The ids of who did it or whom it concerns, any of them; None is everybody."""
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """What logging a user out would end: sessions, the devices that they are on, and access tokens
-    that are still in time, with the moment at which the last of these would have run out."""
-
-    sessions: int
-    devices: int
-    access_tokens: int
-    longest: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Somebody whose pages show something new."""
-
-    type: RecordType
-    account_id: AccountId | None
-    user_id: UserId | None
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What has been recorded since a number, oldest first, and the number to go on from."""
-
-    number: int
-    changes: tuple[Change, ...]
-
-
-# What is written.
-
-
-@dataclass(frozen=True, slots=True)
-class AddAccount:
-    """A new account. Conflict where its name is taken. Guard: with `first`, there is none yet."""
-
-    account: Account
-    first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AddUser:
-    """A new user. Conflict where the e-mail address or the external id is taken. Guard: `owned`
-    tells whether the account has an owner; None where it doesn't matter."""
-
-    user: User
-    password_hash: str | None = field(repr=False)
-    owned: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SetPassword:
-    """Another password; guarded by when the one that was read was set."""
-
-    user_id: UserId
-    password_hash: str = field(repr=False)
-    at: datetime
-    previous_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class RequirePassword:
-    """Changes nothing. Guard: the password is still the one that was verified, as told by when it
-    was set."""
-
-    user_id: UserId
-    changed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Rehash:
-    """The same password under newer parameters. Does nothing where the hash has changed."""
-
-    user_id: UserId
-    old_hash: str = field(repr=False)
-    new_hash: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class AddRecord:
-    """A record in the audit log, with what it tells."""
-
-    record: Record
-
-
-@dataclass(frozen=True, slots=True)
-class CountUnknownSignIn:
-    """Somebody tried to sign in as nobody. The same work as a record, and nothing grows."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetName:
-    """Another name for a user; guarded by their being there."""
-
-    user_id: UserId
-    name: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SetRole:
-    """Another role for a user, whose access tokens then need a refresh (event d). Guard: the role
-    is still the one that was read. Conflict where the account would be left without an owner."""
-
-    user_id: UserId
-    account_id: AccountId
-    role: Role
-    previous: Role
-    by: Actor
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveUser:
-    """Remove a user: their words, password and links go, their id stays as long as their ended
-    sessions are shown. To be committed with an `EndUser`. Guard: they are there. Conflict where the
-    account would be left without an owner."""
-
-    user_id: UserId
-
-
-@dataclass(frozen=True, slots=True)
-class SetStatus:
-    """Suspend or resume a user; guarded by the status being the other one. With `keeps_owner`,
-    Conflict where the account would be left without an active owner."""
-
-    user_id: UserId
-    status: Literal["active", "suspended"]
-    keeps_owner: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AddSingleUse:
-    """A link's secret. It replaces the unused ones of the same purpose and user."""
-
-    secret: SingleUse
-
-
-@dataclass(frozen=True, slots=True)
-class UseUp:
-    """Use a link's secret; guarded by its being unused and in time."""
-
-    secret_hash: bytes
-    purpose: SingleUsePurpose
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AddServiceKey:
-    """A new service key."""
-
-    key: ServiceKey
-
-
-@dataclass(frozen=True, slots=True)
-class RevokeServiceKey:
-    """End a service key of an account; guarded by its being there and in force."""
-
-    key_id: KeyId
-    account_id: AccountId
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PublishKey:
-    """A new signing key, with its event; guarded by `newest` still being the newest."""
-
-    key: StoredKey
-    newest: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DropKeys:
-    """Remove signing keys whose last token has run out."""
-
-    ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SetIssuer:
-    """Name the issuer of the database's tokens, once; nothing where it has one."""
-
-    issuer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """A new session. Guards: its user is active, no event after the session's begin has ended its
-    user's or account's sessions, and the password is still the one that was verified, as told by
-    when it was set (None: the user was not proved by a password)."""
-
-    session: Session
-    sign_in: SignIn
-    password_changed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rotate:
-    """The session's next generation, with its new times, place and proof. Guards: the session
-    lives and is of the generation before."""
-
-    session: Session
-
-
-@dataclass(frozen=True, slots=True)
-class CountRepeat:
-    """One more repeat of a successor. Guards: the session lives, is of this generation, and has
-    fewer than `limit` repeats."""
-
-    session_id: SessionId
-    generation: int
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class MarkStale:
-    """The session's access tokens from before this event need a refresh (event d)."""
-
-    session_id: SessionId
-    account_id: AccountId
-    user_id: UserId
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class EndSession:
-    """End one session. Guard: it has not ended. One that the store does not know gets its event all
-    the same (rule 5)."""
-
-    session_id: SessionId
-    user_id: UserId
-    account_id: AccountId
-    reason: EndReason
-    by: Actor
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class EndUser:
-    """End all of a user's sessions that began before, but the spared one, by one event. Guard: the
-    spared session lives (a second exception never lifts an earlier event)."""
-
-    user_id: UserId
-    account_id: AccountId
-    spared: SessionId | None
-    reason: EndReason
-    by: Actor
-    at: datetime
-    policy: Policy
-    """Tells which sessions had run out already, for the count."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndAccount:
-    """End all sessions of an account that began before, but the spared one, by one event. Guard:
-    the spared session lives."""
-
-    account_id: AccountId
-    spared: SessionId | None
-    reason: EndReason
-    by: Actor
-    at: datetime
-    policy: Policy
-    """Tells which sessions had run out already, for the count."""
-
-
-Write = (
-    AddRecord
-    | CountUnknownSignIn
-    | SetName
-    | SetRole
-    | RemoveUser
-    | EndAccount
-    | AddAccount
-    | AddUser
-    | SetPassword
-    | RequirePassword
-    | Rehash
-    | SetStatus
-    | AddSingleUse
-    | UseUp
-    | AddServiceKey
-    | RevokeServiceKey
-    | PublishKey
-    | DropKeys
-    | SetIssuer
-    | Begin
-    | Rotate
-    | CountRepeat
-    | MarkStale
-    | EndSession
-    | EndUser
+from lastcall.stores.queries import (
+    Change,
+    Changes,
+    Cursor,
+    Found,
+    Installation,
+    Key,
+    LogEnd,
+    PurgeKind,
+    PurgePage,
+    PurgeQuery,
+    Reach,
+    RecordQuery,
+    SessionFilter,
+    SessionQuery,
+    SignInStart,
+    UserQuery,
 )
+from lastcall.stores.writes import (
+    AddAccount,
+    AddRecord,
+    AddServiceKey,
+    AddSingleUse,
+    AddUser,
+    Begin,
+    CountRepeat,
+    CountUnknownSignIn,
+    Drop,
+    DropKeys,
+    EndAccount,
+    EndSession,
+    EndUser,
+    MarkStale,
+    PublishKey,
+    Rehash,
+    RemoveUser,
+    RequirePassword,
+    RevokeServiceKey,
+    Rotate,
+    SetIssuer,
+    SetName,
+    SetPassword,
+    SetRole,
+    SetStatus,
+    UseUp,
+    Write,
+)
+
+__all__ = [  # the whole contract is named `base.…`
+    "AddAccount",
+    "AddRecord",
+    "AddServiceKey",
+    "AddSingleUse",
+    "AddUser",
+    "Begin",
+    "Change",
+    "Changes",
+    "Committed",
+    "CountRepeat",
+    "CountUnknownSignIn",
+    "Cursor",
+    "Drop",
+    "DropKeys",
+    "EndAccount",
+    "EndSession",
+    "EndUser",
+    "Found",
+    "Installation",
+    "Key",
+    "LogEnd",
+    "MarkStale",
+    "Observer",
+    "PublishKey",
+    "PurgeKind",
+    "PurgePage",
+    "PurgeQuery",
+    "Reach",
+    "RecordQuery",
+    "Rehash",
+    "RemoveUser",
+    "RequirePassword",
+    "RevokeServiceKey",
+    "Rotate",
+    "SessionFilter",
+    "SessionQuery",
+    "SetIssuer",
+    "SetName",
+    "SetPassword",
+    "SetRole",
+    "SetStatus",
+    "SignInStart",
+    "Store",
+    "UseUp",
+    "UserQuery",
+    "Write",
+    "unobserved",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -535,6 +242,9 @@ class Store(Protocol):
 
     async def signing_keys(self) -> tuple[StoredKey, ...]:
         """List the signing keys."""
+
+    async def over(self, query: PurgeQuery) -> PurgePage:
+        """List what may be deleted for good, in the order of its keys."""
 
     async def ping(self) -> None:
         """Raise Unavailable unless a write could begin now."""

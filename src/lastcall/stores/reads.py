@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    false,
     func,
     null,
     or_,
@@ -112,28 +113,39 @@ def _first_ending() -> ColumnElement[int]:
 OWNED = sessions.join(users, users.c.id == sessions.c.user_id).join(
     accounts, accounts.c.id == sessions.c.account_id
 )
-_ENDING = events.alias("ending")
+ENDING = events.alias("ending")
+"""The event that ended a session, in `ENDED`."""
 _END = (
-    _ENDING.c.seq,
-    _ENDING.c.at,
-    _ENDING.c.reason,
-    _ENDING.c.actor_kind,
-    _ENDING.c.actor_id,
-    _ENDING.c.actor_name,
+    ENDING.c.seq,
+    ENDING.c.at,
+    ENDING.c.reason,
+    ENDING.c.actor_kind,
+    ENDING.c.actor_id,
+    ENDING.c.actor_name,
 )
+
+
+ENDED = OWNED.outerjoin(ENDING, ENDING.c.seq == _first_ending())
+"""Sessions, each with the event that ended it, if any did."""
 
 
 def _session_select() -> Select[tuple[object, ...]]:
     """Select sessions, each with the event that ended it (`end_…`)."""
     return select(
-        *sessions.c, *(column.label(f"end_{column.name}") for column in _END)
-    ).select_from(OWNED.outerjoin(_ENDING, _ENDING.c.seq == _first_ending()))
+        *sessions.c,
+        *(column.label(f"end_{column.name}") for column in _END),
+        (~alive()).label("end_written"),
+    ).select_from(ENDED)
 
 
 def _live_select() -> Select[tuple[object, ...]]:
     """Select sessions that nothing has ended, in the same form."""
     return (
-        select(*sessions.c, *(null().label(f"end_{column.name}") for column in _END))
+        select(
+            *sessions.c,
+            *(null().label(f"end_{column.name}") for column in _END),
+            false().label("end_written"),
+        )
         .select_from(OWNED)
         .where(alive())
     )

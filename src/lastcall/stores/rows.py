@@ -7,7 +7,16 @@ import msgspec
 
 from lastcall.audit import Origin, Outcome, Record, RecordType, Target, TargetKind
 from lastcall.device.model import Device, Place
-from lastcall.events import Actor, ActorKind, EndReason, Event, EventKind, Position, Timeline
+from lastcall.events import (
+    SYSTEM,
+    Actor,
+    ActorKind,
+    EndReason,
+    Event,
+    EventKind,
+    Position,
+    Timeline,
+)
 from lastcall.identity.model import (
     Account,
     Profile,
@@ -115,6 +124,8 @@ def session_of(row: Row) -> Session:
             ),
             row["end_seq"],
         )
+    elif row["end_written"]:  # what ended it is not known any more: it has ended all the same
+        ending = Ending("revoked", moment(row["last_active_at"]), SYSTEM)
     return Session(
         id=SessionId(row["id"]),
         user_id=UserId(row["user_id"]),

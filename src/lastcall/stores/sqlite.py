@@ -31,7 +31,7 @@ from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
-from lastcall.stores import base, directory, reads, records
+from lastcall.stores import base, directory, purge, reads, records
 from lastcall.stores.commit import commit
 from lastcall.stores.lane import Lane, unavailable
 
@@ -185,6 +185,10 @@ class SqliteStore:
     async def signing_keys(self) -> tuple[StoredKey, ...]:
         """List the signing keys."""
         return await self._read(directory.list_signing_keys)
+
+    async def over(self, query: base.PurgeQuery) -> base.PurgePage:
+        """List what may be deleted for good, in the order of its keys."""
+        return await self._read(lambda db: purge.over(db, query))
 
     async def ping(self) -> None:
         """Raise Unavailable unless a write could begin now."""
