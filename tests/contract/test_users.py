@@ -1,0 +1,351 @@
+"""What is written about users by those who administer them, and what each write rests on."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lastcall.errors import LastOwner, LostRace
+from lastcall.events import SYSTEM, Actor
+from lastcall.identity.model import Role, SingleUse, User, UserStatus
+from lastcall.ids import AccountId, UserId
+from lastcall.sessions.model import Session, SignIn
+from lastcall.stores import base
+from lastcall.stores.base import Store
+from tests.contract.test_writes import (
+    ADA,
+    BOB,
+    begin,
+    end,
+    end_user,
+    everything,
+    log,
+    loses,
+    read,
+)
+from tests.support.backends import SqliteBackend
+from tests.support.fakes import START
+from tests.support.values import POLICY, a_session, a_user, an_account, everybody, hashed, rotated
+
+ADMIN = Actor("admin", "u_admin", "Grace")
+LATER = START + timedelta(minutes=5)
+NOBODY = UserId("u_nobody")
+
+
+async def user(store: Store, user_id: UserId) -> User:
+    found = await store.find_user(user_id)
+    assert found is not None
+    return found
+
+
+async def leaves_no_owner(store: Store, *writes: base.Write) -> None:
+    """The writes would leave the account without an owner: they are refused and leave nothing."""
+    before = await everything(store)
+    with pytest.raises(LastOwner):
+        await store.commit(*writes)
+    assert await everything(store) == before
+
+
+def set_role(role: Role, previous: Role, who: User = ADA) -> base.SetRole:
+    return base.SetRole(who.id, who.account_id, role, previous, ADMIN, LATER)
+
+
+def end_account(spared: Session | None = None, account: AccountId = ADA.account_id) -> Any:  # noqa: ANN401
+    return base.EndAccount(
+        account, spared.id if spared else None, "terminated_by_admin", ADMIN, LATER, POLICY
+    )
+
+
+# Names
+
+
+async def test_a_name_is_changed_and_found_by(store: Store) -> None:
+    for name, text in (("Ada Lovelace", "lovelace"), ("ÉMILE", "émile"), (None, "ada@")):
+        await store.commit(base.SetName(ADA.id, name))
+        assert (await user(store, ADA.id)).name == name
+        query = replace(everybody(ADA.account_id), text=text)
+        assert [one.user.id for one in await store.list_users(query)] == [ADA.id]
+    query = replace(everybody(ADA.account_id), text="lovelace")
+    assert await store.list_users(query) == ()
+
+
+async def test_only_somebody_who_is_there_is_named(store: Store) -> None:
+    await loses(store, base.SetName(NOBODY, "x"))
+    await store.commit(base.AddUser(BOB, None), base.RemoveUser(BOB.id))
+    await loses(store, base.SetName(BOB.id, "Bob again"))
+
+
+# Roles
+
+
+async def test_another_role_asks_for_a_refresh_of_every_access_token(store: Store) -> None:
+    """Event d: the tokens carry the role."""
+    session = await begin(store)
+    committed = await store.commit(set_role("admin", "member"))
+    (event,) = committed.events
+    assert (event.kind, event.user_id, event.account_id) == (
+        "user_stale",
+        ADA.id,
+        ADA.account_id,
+    )
+    assert (event.reason, event.actor, event.at, event.ended) == ("role_changed", ADMIN, LATER, 0)
+    assert await log(store) == [*(await log(store))[:-1], event]
+    found = await user(store, ADA.id)
+    assert (found.role, found.stale_seq) == ("admin", committed.position.seq)
+    assert (await read(store, session)).ending is None
+
+
+async def test_a_role_is_changed_from_the_one_that_was_read(store: Store) -> None:
+    await loses(store, set_role("admin", "owner"))
+    await loses(store, set_role("admin", "member", replace(ADA, id=NOBODY)))
+    await store.commit(base.RemoveUser(ADA.id))
+    await loses(store, set_role("admin", "member"))
+
+
+async def test_the_last_active_owner_stays_one(store: Store) -> None:
+    await store.commit(
+        base.AddUser(BOB, None), base.AddAccount(an_account("other")), set_role("owner", "member")
+    )
+    elsewhere = a_user("eve", "other", role="owner")
+    await store.commit(base.AddUser(elsewhere, None))
+    gone: tuple[base.Write, ...] = (
+        set_role("member", "owner"),
+        base.SetStatus(ADA.id, "suspended", keeps_owner=True),
+        base.RemoveUser(ADA.id),
+    )
+    for write in gone:
+        await leaves_no_owner(store, write)
+    await store.commit(set_role("owner", "member", BOB), base.SetStatus(BOB.id, "suspended"))
+    await leaves_no_owner(store, set_role("admin", "owner"))
+    await store.commit(base.SetStatus(BOB.id, "active"))
+    await store.commit(set_role("admin", "owner"))
+    assert [(await user(store, one.id)).role for one in (ADA, BOB)] == ["admin", "owner"]
+    await leaves_no_owner(store, base.RemoveUser(BOB.id))
+
+
+@pytest.mark.parametrize("how", ["demote", "suspend", "remove"])
+async def test_of_two_owners_who_go_at_once_one_stays(store: Store, other: Store, how: str) -> None:
+    await store.commit(
+        base.AddUser(BOB, None), set_role("owner", "member"), set_role("owner", "member", BOB)
+    )
+
+    def leave(who: User) -> base.Write:
+        match how:
+            case "demote":
+                return set_role("member", "owner", who)
+            case "suspend":
+                return base.SetStatus(who.id, "suspended", keeps_owner=True)
+            case _:
+                return base.RemoveUser(who.id)
+
+    results = await asyncio.gather(
+        store.commit(leave(ADA)), other.commit(leave(BOB)), return_exceptions=True
+    )
+    assert sorted(type(one).__name__ for one in results) == ["Committed", "LastOwner"]
+    assert await store.count_users(ADA.account_id, "owner", "active") == 1
+
+
+async def test_whoever_is_no_owner_may_always_go(store: Store) -> None:
+    """An account without an owner, as a service's, is no reason to keep anybody."""
+    await store.commit(base.SetStatus(ADA.id, "suspended", keeps_owner=True))
+    await store.commit(base.RemoveUser(ADA.id))
+
+
+async def test_the_last_owner_may_be_suspended_where_nothing_is_asked(store: Store) -> None:
+    """From the server's own machine, which must be able to stop whoever took them over."""
+    await store.commit(set_role("owner", "member"))
+    await store.commit(base.SetStatus(ADA.id, "suspended"))
+    assert (await user(store, ADA.id)).status == "suspended"
+
+
+async def test_somebody_removed_is_neither_suspended_nor_resumed(store: Store) -> None:
+    await store.commit(base.RemoveUser(ADA.id))
+    statuses: tuple[UserStatus, ...] = ("active", "suspended")
+    for status in statuses:
+        await loses(store, base.SetStatus(ADA.id, status))  # type: ignore[arg-type]
+
+
+# Removing
+
+
+async def test_of_somebody_removed_nothing_is_left_but_an_id(
+    store: Store, backend: SqliteBackend
+) -> None:
+    await store.commit(
+        base.AddUser(replace(BOB, name="Roberta", external_id="app-42"), "hash of a password"),
+        base.AddSingleUse(SingleUse(hashed("link"), "invitation", BOB.id, LATER)),
+        base.AddSingleUse(SingleUse(hashed("another's"), "invitation", ADA.id, LATER)),
+    )
+    await store.commit(base.RemoveUser(BOB.id))
+    with closing(sqlite3.connect(backend.path)) as db:
+        db.row_factory = sqlite3.Row
+        row = dict(db.execute("SELECT * FROM users WHERE id = ?", (BOB.id,)).fetchone())
+        links = db.execute("SELECT user_id FROM single_use").fetchall()
+    kept = {name: value for name, value in row.items() if value not in (None, 0, "")}
+    assert set(kept) == {"id", "account_id", "role", "status", "created_at"}
+    assert kept["status"] == "removed"
+    assert [tuple(link) for link in links] == [(ADA.id,)]
+
+
+async def test_somebody_removed_is_found_nowhere(store: Store) -> None:
+    await store.commit(base.AddUser(replace(BOB, external_id="42"), "hash"))
+    before = await store.log_end()
+    await store.commit(base.RemoveUser(BOB.id))
+    everyone = everybody(ADA.account_id)
+    assert await store.find_user(BOB.id) is None
+    assert await store.find_external_user(BOB.account_id, "42") is None
+    assert await store.start_sign_in("bob@example.com") == before
+    for query in (
+        everyone,
+        replace(everyone, user_id=BOB.id),
+        replace(everyone, external_id="42"),
+        replace(everyone, text="bob"),
+    ):
+        assert BOB.id not in [one.user.id for one in await store.list_users(query)]
+    assert await store.count_users(BOB.account_id) == 1
+    assert await store.count_users(BOB.account_id, "member", "active") == 1
+
+
+async def test_the_address_of_somebody_removed_is_free_and_brings_nothing_with_it(
+    store: Store,
+) -> None:
+    await store.commit(base.AddUser(replace(BOB, external_id="42"), "hash"))
+    session = await begin(store, user=BOB)
+    await store.commit(base.RemoveUser(BOB.id), end_user(user=BOB))
+    again = replace(BOB, id=UserId("u_bob2"), external_id="42")
+    await store.commit(base.AddUser(again, "another hash"))
+    assert await user(store, again.id) == again
+    start = await store.start_sign_in("bob@example.com")
+    assert isinstance(start, base.SignInStart)
+    assert start.user.id == again.id
+    assert await store.count_sessions(again.id, POLICY, START) == 0
+    assert (await read(store, session)).user_id == BOB.id
+
+
+async def test_a_session_of_somebody_removed_says_why_it_ended(store: Store) -> None:
+    session = await begin(store)
+    ended = replace(end_user(), reason="user_deleted")
+    await store.commit(base.RemoveUser(ADA.id), ended)
+    ending = (await read(store, session)).ending
+    assert ending is not None
+    assert (ending.reason, ending.by) == ("user_deleted", ADMIN)
+
+
+async def test_somebody_removed_begins_and_goes_on_with_nothing(store: Store) -> None:
+    session = await begin(store)
+    position = (await store.log_end()).position
+    await store.commit(base.RemoveUser(ADA.id))
+    await loses(store, base.Begin(a_session("new", begun=position), SignIn(None, {}, None), None))
+    await loses(store, base.Rotate(rotated(session)))
+    await loses(store, base.RemoveUser(ADA.id))
+    await loses(store, base.RemoveUser(NOBODY))
+
+
+# An account's sessions
+
+
+async def company(store: Store) -> dict[str, Session]:
+    """Two people of one account with two sessions each, and one of another account."""
+    await store.commit(base.AddUser(BOB, None), base.AddAccount(an_account("other")))
+    cy = a_user("cy", "other")
+    await store.commit(base.AddUser(cy, None))
+    begun = {}
+    for name, who in (("a1", ADA), ("a2", ADA), ("b1", BOB), ("b2", BOB), ("cy", cy)):
+        begun[name] = await begin(store, name, user=who)
+    return begun
+
+
+async def alive(store: Store, sessions: dict[str, Session]) -> set[str]:
+    return {name for name, one in sessions.items() if (await read(store, one)).ending is None}
+
+
+@pytest.mark.parametrize("spared", [None, "b1"])
+async def test_one_event_ends_all_sessions_of_an_account_but_the_spared_one(
+    store: Store, spared: str | None
+) -> None:
+    sessions = await company(store)
+    committed = await store.commit(end_account(sessions[spared] if spared else None))
+    (event,) = committed.events
+    assert (event.kind, event.account_id, event.user_id) == ("account_ended", ADA.account_id, None)
+    assert (event.reason, event.actor, event.at) == ("terminated_by_admin", ADMIN, LATER)
+    assert event.ended == (3 if spared else 4)
+    assert event.spared == (sessions[spared].id if spared else None)
+    assert await alive(store, sessions) == {"cy", *([spared] if spared else [])}
+    ending = (await read(store, sessions["a1"])).ending
+    assert ending is not None
+    assert (ending.seq, ending.reason) == (event.position.seq, "terminated_by_admin")
+    again = (await store.commit(end_account())).events[0]
+    assert again.ended == (1 if spared else 0)
+
+
+async def test_only_sessions_that_lived_are_counted(store: Store) -> None:
+    sessions = await company(store)
+    run_out = START - timedelta(days=2)
+    await begin(store, "old", at=run_out)
+    await store.commit(end(sessions["a1"]))
+    await store.commit(end_user(user=BOB))
+    (event,) = (await store.commit(end_account())).events
+    assert event.ended == 1
+
+
+async def test_a_sign_in_under_way_is_ended_at_birth_by_its_account_s_logout(
+    store: Store,
+) -> None:
+    """Rule 3, also for somebody whose session is not the spared one."""
+    spared = await begin(store)
+    position = (await store.log_end()).position
+    await store.commit(end_account(spared))
+    late = base.Begin(a_session("late", begun=position), SignIn(None, {}, None), START)
+    await loses(store, late)
+    await begin(store, "fresh")
+
+
+async def test_a_second_exception_never_lifts_an_earlier_event(store: Store) -> None:
+    sessions = await company(store)
+    await store.commit(end_account(sessions["a1"]))
+    await loses(store, end_account(sessions["b1"]))
+    await store.commit(end_account(sessions["a1"]))
+    await store.commit(end_user(user=ADA))
+    await loses(store, end_account(sessions["a1"]))
+    assert await alive(store, sessions) == {"cy"}
+    fresh = await begin(store, "fresh")
+    await store.commit(end_account(fresh))
+    assert await alive(store, {**sessions, "fresh": fresh}) == {"cy", "fresh"}
+
+
+async def test_no_account_and_no_actor_end_nothing(store: Store) -> None:
+    sessions = await company(store)
+    await loses(store, end_account(account=AccountId("a_nobody")))
+    await store.commit(end(sessions["b1"]))
+    await loses(store, end_account(), actor=sessions["b1"].id)
+    assert await alive(store, sessions) == {"a1", "a2", "b2", "cy"}
+
+
+async def test_two_who_spare_themselves_at_once_are_not_both_in(store: Store, other: Store) -> None:
+    sessions = await company(store)
+    results = await asyncio.gather(
+        store.commit(end_account(sessions["a1"])),
+        other.commit(end_account(sessions["b1"])),
+        return_exceptions=True,
+    )
+    assert sorted(type(one).__name__ for one in results) == ["Committed", "LostRace"]
+    assert len(await alive(store, sessions) - {"cy"}) == 1
+
+
+async def test_what_is_refused_in_part_is_refused_whole(store: Store) -> None:
+    """A name, a role and a status are one change."""
+    await store.commit(set_role("owner", "member"))
+    await leaves_no_owner(
+        store, base.SetName(ADA.id, "Else"), set_role("member", "owner"), end_account()
+    )
+    before = await everything(store)
+    with pytest.raises(LostRace):
+        await store.commit(
+            base.SetName(ADA.id, "Else"), base.SetStatus(ADA.id, "active"), end_user()
+        )
+    assert await everything(store) == before
+    assert SYSTEM not in [event.actor for event in (await log(store))[1:]]
