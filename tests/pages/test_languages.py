@@ -25,7 +25,7 @@ reports show them as brackets."""
 MARKED = re.compile(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}")
 
 DATA = re.compile(
-    r"\b(?:lastcall|Acme|Ada Lovelace|AL|[\w.]+@example\.com|Nora New"
+    r"\b(?:lastcall|Acme|Ada Lovelace|AL|[\w.]+@example\.com|Nora New|Grace Hopper"
     r"|Macintosh|Windows|iPhone|macOS|iOS|Safari|Firefox)\b"
 )
 """What pages say in every language: names of the product, of people and of things. What a test

@@ -327,6 +327,7 @@ class Administration:
         try:
             await self._store.commit(*writes, actor=admin.origin.session_id)
         except LostRace as error:
+            await self._sessions.endings.require_actor(admin.origin.session_id)
             raise Conflict from error
 
 

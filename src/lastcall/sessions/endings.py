@@ -88,7 +88,7 @@ class Endings:
             try:
                 event = await self.end(found.session, decision, actor, origin)
             except LostRace:
-                await self._require_actor(actor)
+                await self.require_actor(actor)
                 continue
             return self._termination(event, event.ended, started)
         raise Conflict
@@ -113,7 +113,7 @@ class Endings:
             try:
                 await self._store.commit(base.AddRecord(record), actor=actor)
             except LostRace as error:
-                await self._require_actor(actor)
+                await self.require_actor(actor)
                 raise Conflict from error
         return ended
 
@@ -178,7 +178,7 @@ class Endings:
         try:
             committed = await self._store.commit(*writes, actor=actor)
         except LostRace as error:
-            await self._require_actor(actor)
+            await self.require_actor(actor)
             raise Conflict from error
         event = committed.events[-1]
         return self._termination(event, event.ended, started)
@@ -270,7 +270,7 @@ class Endings:
             raise InvalidToken
         return found
 
-    async def _require_actor(self, actor: SessionId | None) -> None:
+    async def require_actor(self, actor: SessionId | None) -> None:
         """Raise SessionEnded where the actor's session is what has changed."""
         if actor is not None:
             found = await self._find(actor)

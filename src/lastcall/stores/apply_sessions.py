@@ -1,14 +1,16 @@
 """How the writes on sessions are applied."""
 
-from sqlalchemy import ColumnElement, bindparam, exists, insert, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, exists, insert, select, update
 
 from lastcall.errors import LostRace
+from lastcall.events import EventKind
+from lastcall.ids import AccountId, UserId
 from lastcall.stores import base, reads, rows
 from lastcall.stores.apply import apply
 from lastcall.stores.prepared import Prepared
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import accounts, sessions, sign_ins, users
-from lastcall.stores.transaction import Transaction, require_change
+from lastcall.stores.transaction import Details, Transaction, require_change
 
 
 def _alive_here() -> ColumnElement[bool]:
@@ -130,47 +132,38 @@ def _(write: base.EndSession, transaction: Transaction) -> None:
 
 @apply.register
 def _(write: base.EndUser, transaction: Transaction) -> None:
-    db = transaction.db
-    # The user's row first; then, in a later statement, that the spared session lives (rule 3).
-    db.execute(select(users.c.id).where(users.c.id == write.user_id).with_for_update())
-    if write.spared is not None:
-        transaction.require_alive(write.spared)
-    ended = reads.count_sessions(db, write.user_id, write.policy, write.at, write.spared)
-    event = transaction.append(
-        "user_ended",
-        write.at,
-        account_id=write.account_id,
-        user_id=write.user_id,
-        spared=write.spared,
-        reason=write.reason,
-        actor=write.by,
-        ended=ended,
-    )
-    transaction.require(
-        update(users)
-        .where(users.c.id == write.user_id)
-        .values(ended_seq=event.position.seq, ended_spared=write.spared)
-    )
+    _end_all(write, transaction, "user_ended", users, write.user_id)
 
 
 @apply.register
 def _(write: base.EndAccount, transaction: Transaction) -> None:
+    _end_all(write, transaction, "account_ended", accounts, write.account_id)
+
+
+def _end_all(
+    write: base.EndUser | base.EndAccount,
+    transaction: Transaction,
+    kind: EventKind,
+    owners: Table,
+    owner: UserId | AccountId,
+) -> None:
     db = transaction.db
-    db.execute(select(accounts.c.id).where(accounts.c.id == write.account_id).with_for_update())
+    # The owner's row first; then, in a later statement, that the spared session lives (rule 3).
+    db.execute(select(owners.c.id).where(owners.c.id == owner).with_for_update())
     if write.spared is not None:
         transaction.require_alive(write.spared)
-    ended = reads.count_account_sessions(db, write.account_id, write.policy, write.at, write.spared)
-    event = transaction.append(
-        "account_ended",
-        write.at,
+    details = Details(
         account_id=write.account_id,
         spared=write.spared,
         reason=write.reason,
         actor=write.by,
-        ended=ended,
+        ended=reads.count_sessions(db, owner, write.policy, write.at, write.spared, of=owners),
     )
+    if isinstance(write, base.EndUser):
+        details["user_id"] = write.user_id
+    event = transaction.append(kind, write.at, **details)
     transaction.require(
-        update(accounts)
-        .where(accounts.c.id == write.account_id)
+        update(owners)
+        .where(owners.c.id == owner)
         .values(ended_seq=event.position.seq, ended_spared=write.spared)
     )

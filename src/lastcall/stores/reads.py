@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     Executable,
     Select,
+    Table,
     and_,
     bindparam,
     case,
@@ -199,8 +200,10 @@ def _count(owner: ColumnElement[bool]) -> Prepared:
     )
 
 
-_COUNT = _count(sessions.c.user_id == bindparam("user_id"))
-_COUNT_ACCOUNT = _count(users.c.account_id == bindparam("account_id"))
+_COUNTS = {
+    "users": _count(sessions.c.user_id == bindparam("owner")),
+    "accounts": _count(users.c.account_id == bindparam("owner")),
+}
 
 
 def _found_of(row: rows.Row) -> Found:
@@ -256,27 +259,16 @@ def list_sessions(db: Connection, query: SessionQuery) -> tuple[Session, ...]:
 
 def count_sessions(
     db: Connection,
-    user_id: UserId,
+    owner: UserId | AccountId,
     policy: Policy,
     now: datetime,
     spared: SessionId | None = None,
+    *,
+    of: Table = users,
 ) -> int:
-    """Count a user's active sessions, but the spared one."""
-    values = times(policy, now)
-    counted = _COUNT.run(db, user_id=user_id, without=spared or "", **values).scalar_one()
-    return int(counted)
-
-
-def count_account_sessions(
-    db: Connection,
-    account_id: AccountId,
-    policy: Policy,
-    now: datetime,
-    spared: SessionId | None = None,
-) -> int:
-    """Count an account's active sessions, but the spared one."""
-    values = times(policy, now)
-    counted = _COUNT_ACCOUNT.run(db, account_id=account_id, without=spared or "", **values)
+    """Count the active sessions of a user (or of an account: `of`), but the spared one."""
+    count = _COUNTS[of.name]
+    counted = count.run(db, owner=owner, without=spared or "", **times(policy, now))
     return int(counted.scalar_one())
 
 

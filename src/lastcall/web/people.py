@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, get_args
+from typing import Any, Final, get_args
+
+from starlette.responses import Response
 
 from lastcall.errors import Forbidden
-from lastcall.http.browser import AnyCall
+from lastcall.http.endpoint import Call
 from lastcall.identity import roles
 from lastcall.identity.administration import Invitation
 from lastcall.identity.model import Profile, Role, User
 from lastcall.sessions.service import Caller
 from lastcall.web import words
+from lastcall.web.frame import frame
+from lastcall.web.rendering import render
 from lastcall.web.translation import gettext as _
 from lastcall.web.translation import number
 
@@ -108,9 +112,20 @@ def role_of(text: str) -> Role:
     return next((role for role in ROLES if role == text), "member")
 
 
-def invitation_link(call: AnyCall, invited: Invitation) -> str:
-    """Write the link of an invitation."""
-    return f"{call.node.settings.public_url}/invitation?token={invited.secret}"
+async def show_invitation(
+    call: Call[Caller, Any, Any], user: User, invited: Invitation, user_href: str
+) -> Response:
+    """Show the link of an invitation, this once."""
+    return render(
+        call.request,
+        "invited.html",
+        201,
+        frame=await frame(call),
+        user=user.label,
+        link=f"{call.node.settings.public_url}/invitation?token={invited.secret}",
+        lifetime=invited.lifetime,
+        user_href=user_href,
+    )
 
 
 def _is_invited(user: User) -> bool:

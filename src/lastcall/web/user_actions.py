@@ -22,9 +22,9 @@ from lastcall.web.frame import frame
 from lastcall.web.people import (
     ROLES,
     Question,
-    invitation_link,
     powers,
     role_of,
+    show_invitation,
 )
 from lastcall.web.person import PERSON, administering
 from lastcall.web.rendering import redirect, render
@@ -159,17 +159,7 @@ async def invite(call: Call[Caller, Nothing, None]) -> Response:
     """Make a new invitation, and show its link this once."""
     user = (await profile_of(call)).user
     invited = await call.node.administration.invite(admin_of(call), user.id)
-    return render(
-        call.request,
-        "invited.html",
-        201,
-        frame=await frame(call),
-        user=user.label,
-        email=user.email or "",
-        link=invitation_link(call, invited),
-        lifetime=invited.lifetime,
-        user_href=path_of(call),
-    )
+    return await show_invitation(call, user, invited, path_of(call))
 
 
 async def ask_change(call: Call[Caller, None, None]) -> Response:

@@ -16,7 +16,7 @@ from lastcall.ids import UserId
 from lastcall.sessions.service import Caller
 from lastcall.web import results, words
 from lastcall.web.frame import frame
-from lastcall.web.people import ROLES, Question, invitation_link, role_of, summary
+from lastcall.web.people import ROLES, Question, role_of, show_invitation, summary
 from lastcall.web.person import PERSON, administering
 from lastcall.web.rendering import redirect, render
 from lastcall.web.translation import gettext as _
@@ -85,17 +85,7 @@ async def add(call: Call[Caller, NewUser, None]) -> Response:
     except Conflict:
         taken = FieldError("email", "taken", "there is a user with this address already")
         return await _ask(call, form, InvalidRequest(taken))
-    return render(
-        call.request,
-        "invited.html",
-        201,
-        frame=await frame(call),
-        user=user.label,
-        email=user.email or "",
-        link=invitation_link(call, invited),
-        lifetime=invited.lifetime,
-        user_href=f"{call.base}{PATH}/{quote(user.id)}",
-    )
+    return await show_invitation(call, user, invited, f"{call.base}{PATH}/{quote(user.id)}")
 
 
 async def ask_log_out(call: Call[Caller, None, None]) -> Response:
