@@ -101,10 +101,8 @@ def load(
     Raises SettingsError for an unknown name, a wrong value, or a `config` that can't be read.
     """
     environ = os.environ if environ is None else environ
-    if config is None and CONFIG in environ:
-        config = Path(environ[CONFIG])
     values = {
-        **_from_file(config),
+        **_from_file(_named(config, environ)),
         **_from_environment(environ),
         **{name: value for name, value in (flags or {}).items() if value is not None},
     }
@@ -112,6 +110,23 @@ def load(
         if name in values:
             raise SettingsError(f"{PREFIX}{name.upper()}: {why}")
     return _build(values, port)
+
+
+def origins(
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    config: Path | None = None,
+) -> tuple[str, ...]:
+    """Tell where `load` would find settings: flags, variables by name, the file; never a value."""
+    environ = os.environ if environ is None else environ
+    path = _named(config, environ) or Path(CONFIG_FILE)
+    given = any(value is not None for value in (flags or {}).values())
+    variables = sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and not name.startswith(_TEST_PREFIX) and name != CONFIG
+    )
+    return (*(("flags",) if given else ()), *variables, *((str(path),) if path.exists() else ()))
 
 
 def export(settings: Settings) -> None:
@@ -180,6 +195,11 @@ def check_public_url(url: str) -> None:
         raise SettingsError(
             f"LASTCALL_PUBLIC_URL: {url} is plain http and not loopback; cookies need https"
         )
+
+
+def _named(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Give the file that was named, by a flag or by the variable."""
+    return Path(environ[CONFIG]) if config is None and CONFIG in environ else config
 
 
 def _from_file(config: Path | None) -> dict[str, object]:

@@ -49,7 +49,17 @@ def test_wrong_usage_ends_with_2_and_says_how(acme: Lastcall, arguments: tuple[s
 def test_help_names_every_group_and_every_command_has_some(lastcall: Lastcall) -> None:
     told = lastcall("--help")
     assert told.status == 0
-    for name in ("serve", "demo", "user", "session", "account", "key", "signing-key", "migrate"):
+    for name in (
+        "serve",
+        "demo",
+        "user",
+        "session",
+        "account",
+        "key",
+        "signing-key",
+        "migrate",
+        "doctor",
+    ):
         assert f"  {name} " in told.out
         assert lastcall(name, "-h").status == 0
     assert "--database-url" in lastcall("user", "add", "--help").out

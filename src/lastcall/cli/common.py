@@ -39,6 +39,7 @@ SERVER: Final = (
     ("--city-db", "FILE", "a MaxMind DB with cities; countries are known without"),
 )
 """The settings that a server takes: flag, metavariable, meaning and default."""
+DEFAULT_PORT: Final = 8000
 LINKS: Final = (*_DATABASE, SERVER[2])
 
 
@@ -55,6 +56,12 @@ class Call:
         from lastcall.settings import load
 
         return load({**self.flags, **(given or {})}, config=self.config, port=port)
+
+    def origins(self) -> tuple[str, ...]:
+        """Tell where settings stand: flags, variables, the file."""
+        from lastcall.settings import origins
+
+        return origins(self.flags, config=self.config)
 
     def answer(self, data: object, text: str) -> None:
         """Give the result, on standard output: an object to programs, text to people."""
@@ -124,6 +131,20 @@ async def _run(settings: "Settings", work: "Callable[[Node], Awaitable[None]]") 
         await work(node)
     finally:
         await node.close()
+
+
+def listening(function: Command) -> Command:
+    """Let a command say where a server listens."""
+    made: Command = click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=DEFAULT_PORT,
+        show_default=True,
+        help="0 takes any that is free",
+    )(function)
+    return click.option(
+        "--host", default="127.0.0.1", show_default=True, help="the address to listen on"
+    )(made)
 
 
 def account_option(function: Command) -> Command:

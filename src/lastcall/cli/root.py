@@ -4,6 +4,7 @@ import click
 
 from lastcall.cli.account import account
 from lastcall.cli.demo import demo
+from lastcall.cli.doctor import doctor
 from lastcall.cli.key import key
 from lastcall.cli.migrate import migrate
 from lastcall.cli.purge import purge
@@ -44,5 +45,8 @@ def root() -> None:
     """
 
 
-for command in (serve, demo, user, session, account, key, signing_key, migrate, purge):
+for command in (
+    *(serve, demo, user, session, account, key, signing_key),
+    *(migrate, doctor, purge),
+):
     root.add_command(command)

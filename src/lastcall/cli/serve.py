@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from lastcall.cli.common import SERVER, Call, with_call
+from lastcall.cli.common import SERVER, Call, listening, with_call
 from lastcall.cli.text import span
 
 if TYPE_CHECKING:
@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="the address to listen on")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8000,
-    show_default=True,
-    help="0 takes any that is free",
-)
+@listening
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),

@@ -59,11 +59,14 @@ class Locator:
         registries = f"iptocc {importlib.metadata.version('iptocc')} (country of registration)"
         self.source = registries
         """Which data, and how old: for the operator."""
+        self.built: datetime | None = None
+        """When the city database was made."""
         self.attribution: tuple[str, str] | None = None
         """Words and link to show on each page with places, where the data's licence asks for it."""
         if metadata and path:
-            built = datetime.fromtimestamp(metadata.build_epoch, UTC).date()
-            self.source = f"{path.name} ({metadata.database_type}, built {built}), {registries}"
+            self.built = datetime.fromtimestamp(metadata.build_epoch, UTC)
+            made = f"{metadata.database_type}, built {self.built.date()}"
+            self.source = f"{path.name} ({made}), {registries}"
             provider = f"{metadata.database_type} {path.name}".lower().replace("-", "")
             self.attribution = DB_IP if "dbip" in provider else None
 

@@ -59,25 +59,26 @@ def open_store(
     where the secret file is missing or another database's, Unavailable.
     """
     path = sqlite_path(database_url)
-    secret_path = secret_file or path.parent / "lastcall.key"
+    key_path = secret_path(path, secret_file)
     with _exclusive(path) as db:
-        state = _state(db)
-        if state == "older":
+        found = state(db)
+        if found == "older":
             raise SchemaOlder("the database is from an older lastcall; run: lastcall migrate")
-        if state == "newer":
+        if found == "newer":
             raise SchemaNewer(
                 "the database is from a newer lastcall; upgrade lastcall, "
                 "or open it with the version that made it"
             )
-        if state == "foreign":
+        if found == "foreign":
             raise StoreError(f"{path} holds tables that are not lastcall's; name another database")
-        if state == "empty":
-            secrets = _first_secrets(secret_path, entropy)
+        if found == "empty":
+            secrets = _first_secrets(key_path, entropy)
             _upgrade(db)
             _give_birth(db, secrets, now, entropy)
         else:
-            secrets = secretfile.read(secret_path)
-        _require_pair(db, secrets, secret_path)
+            secrets = secretfile.read(key_path)
+        check = db.execute(select(installation.c.secret_check)).scalar_one()
+        require_pair(check, secrets, key_path)
     return Opened(sqlite.SqliteStore(path, observe), secrets)
 
 
@@ -90,14 +91,25 @@ def migrate(database_url: str) -> tuple[str | None, str]:
     if not path.exists():
         raise StoreError(f"there is no database at {path}; `lastcall serve` makes one")
     with _exclusive(path) as db:
-        state = _state(db)
-        if state == "newer":
+        found = state(db)
+        if found == "newer":
             raise SchemaNewer("the database is from a newer lastcall; upgrade lastcall")
-        if state in ("empty", "foreign"):
+        if found in ("empty", "foreign"):
             raise StoreError(f"{path} is not a lastcall database; `lastcall serve` makes one")
-        before = MigrationContext.configure(db).get_current_revision()
+        before, after = revisions(db)
         _upgrade(db)
-        return before, _head()
+        return before, after
+
+
+def secret_path(database: Path, secret_file: Path | None) -> Path:
+    """Tell where a database's secret file lies: where the setting says, else beside it."""
+    return secret_file or database.parent / "lastcall.key"
+
+
+def require_pair(check: bytes, secrets: Secrets, path: Path) -> None:
+    """Raise SecretFileError unless a database, which holds this `check`, was born with these."""
+    if not same(check, secrets.check):
+        raise SecretFileError(f"{path} is the secret file of another database; put its own back")
 
 
 def sqlite_path(database_url: str) -> Path:
@@ -153,7 +165,8 @@ def _upgrade(db: Connection) -> None:
     command.upgrade(_config(db), "head")
 
 
-def _state(db: Connection) -> State:
+def state(db: Connection) -> State:
+    """Tell what a database holds: nothing, a lastcall's of which age, or somebody else's. Reads."""
     tables = inspect(db).get_table_names()
     if not tables:
         return "empty"
@@ -164,6 +177,11 @@ def _state(db: Connection) -> State:
         return "current"
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     return "older" if current in known else "newer"
+
+
+def revisions(db: Connection) -> tuple[str | None, str]:
+    """Name a database's schema and this version's. Reads."""
+    return MigrationContext.configure(db).get_current_revision(), _head()
 
 
 def _first_secrets(path: Path, entropy: Entropy) -> Secrets:
@@ -191,9 +209,3 @@ def _give_birth(db: Connection, secrets: Secrets, now: datetime, entropy: Entrop
     )
     opening = Event(position, "timeline_opened", now, actor=SYSTEM)
     db.execute(insert(events).values(rows.event_row(opening)))
-
-
-def _require_pair(db: Connection, secrets: Secrets, path: Path) -> None:
-    check = db.execute(select(installation.c.secret_check)).scalar_one()
-    if not same(check, secrets.check):
-        raise SecretFileError(f"{path} is the secret file of another database; put its own back")

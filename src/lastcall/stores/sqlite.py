@@ -40,6 +40,9 @@ T = TypeVar("T")
 BUSY_SECONDS: Final = 5.0
 """How long a transaction waits for another process to finish its own."""
 
+DURABLE: Final = "PRAGMA synchronous = FULL"
+"""Has every commit wait until the disk has it (instant-logout, rule 15)."""
+
 
 def engine(path: Path) -> Engine:
     """Give an engine whose transactions are opened by hand, durable when they are committed."""
@@ -49,7 +52,7 @@ def engine(path: Path) -> Engine:
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")  # instant-logout, rule 15
+        db.execute(DURABLE)
         db.execute("PRAGMA foreign_keys = ON")
         return db
 

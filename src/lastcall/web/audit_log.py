@@ -93,7 +93,9 @@ async def _chosen(call: Call[Caller, None, Filter], admin: Admin, text: str) -> 
         ids = tuple(profile.user.id for profile in people.profiles)
         return Chosen(ids, people.profiles[0].user.label if len(ids) == 1 else text)
     try:
-        return Chosen((text,), (await call.node.administration.find(admin, UserId(text))).user.label)
+        return Chosen(
+            (text,), (await call.node.administration.find(admin, UserId(text))).user.label
+        )
     except NotFound:
         return Chosen((text,), text)
 
