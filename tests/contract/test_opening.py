@@ -4,12 +4,15 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Inspector, create_engine, inspect
+from sqlalchemy import Connection, Inspector, create_engine, inspect
 
 from lastcall.clock import system_entropy
 from lastcall.errors import (
@@ -20,12 +23,14 @@ from lastcall.errors import (
     StoreError,
     Unavailable,
 )
-from lastcall.stores import sqlite
+from lastcall.ids import AccountId, UserId
+from lastcall.stores import base, opening, sqlite
 from lastcall.stores.opening import migrate, open_store, sqlite_path
 from lastcall.stores.schema import metadata
 from tests.conftest import ROOT
 from tests.support.backends import SqliteBackend
 from tests.support.fakes import START
+from tests.support.values import everybody
 
 
 @pytest.fixture
@@ -313,6 +318,95 @@ def test_the_schema_is_the_sum_of_its_migrations(born: SqliteBackend, tmp_path: 
         assert compare_metadata(MigrationContext.configure(db), metadata) == []
     engine.dispose()
     migrated.dispose()
+
+
+OLD_ROWS = """
+INSERT INTO accounts VALUES ('a_acme', 'acme', 1, 7, 's_c1_one');
+INSERT INTO users (id, account_id, email, email_key, external_id, name, role, status,
+    password_hash, password_changed_at, created_at, ended_seq, ended_spared, stale_seq) VALUES
+    ('u_1', 'a_acme', 'Ada@Example.com', 'ada@example.com', NULL, 'ÉMILE Straße', 'owner', 'active',
+        'hash', 5, 4, 3, 's_c1_one', 2),
+    ('u_2', 'a_acme', NULL, NULL, 'App-42', NULL, 'member', 'suspended', NULL, NULL, 6, 0, NULL, 0),
+    ('u_3', 'a_acme', NULL, NULL, NULL, NULL, 'member', 'active', NULL, NULL, 7, 0, NULL, 0);
+INSERT INTO single_use VALUES (X'01', 'invitation', 'u_2', 9, NULL);
+"""
+
+
+@pytest.fixture
+def first_schema(backend: SqliteBackend, monkeypatch: pytest.MonkeyPatch) -> SqliteBackend:
+    """A database as the first version made and filled it."""
+
+    def upgrade(db: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(opening.__file__).parent / "migrations"))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = db
+        command.upgrade(config, "0001")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lastcall.stores.opening._upgrade", upgrade)
+        with pytest.raises(Unavailable):  # it is born, and this version can't read it
+            backend.open()
+    run(backend, OLD_ROWS)
+    return backend
+
+
+def rows(backend: SqliteBackend) -> dict[str, list[dict[str, object]]]:
+    """Every row of every table, by the names of its columns."""
+    db = sqlite3.connect(backend.path)
+    db.row_factory = sqlite3.Row
+    names = [row["name"] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+    found = {
+        name: [dict(row) for row in db.execute(f'SELECT * FROM "{name}"')]  # noqa: S608  its own
+        for name in names
+    }
+    db.close()
+    return found
+
+
+async def test_migrating_the_first_schema_loses_nothing_and_makes_its_users_searchable(
+    first_schema: SqliteBackend,
+) -> None:
+    with pytest.raises(SchemaOlder, match="lastcall migrate"):
+        first_schema.open()
+    before = rows(first_schema)
+    assert migrate(first_schema.url) == ("0001", "0002")
+    after = rows(first_schema)
+    for table, old in before.items():
+        if table != "alembic_version":
+            kept = [{name: new[name] for name in old[0]} for new in after[table]] if old else []
+            assert kept == old, table
+    assert after["audit"] == []
+    assert [row["unknown_sign_ins"] for row in after["installation"]] == [0]
+    assert [row["search"] for row in after["users"]] == [
+        "ada@example.com\némile strasse",
+        "app-42",
+        "",
+    ]
+    store = first_schema.open()
+    for text, who in (("émile", "u_1"), ("strasse", "u_1"), ("app-4", "u_2")):
+        query = replace(everybody(AccountId("a_acme")), text=text)
+        assert [one.user.id for one in await store.list_users(query)] == [who]
+    await store.commit(base.SetName(UserId("u_1"), "ÉMILE Straße"))
+    await store.close()
+    # What is folded by the migration is folded as it is ever after.
+    assert rows(first_schema)["users"] == after["users"]
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(
+    first_schema: SqliteBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dump(first_schema)
+
+    def fail(*_: object) -> str:
+        raise ValueError("while users are folded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("unicodedata.normalize", fail)
+        with pytest.raises(ValueError, match="folded"):
+            migrate(first_schema.url)
+    assert dump(first_schema) == before
+    assert migrate(first_schema.url) == ("0001", "0002")
 
 
 # Addresses

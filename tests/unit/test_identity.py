@@ -1,7 +1,9 @@
 """Accounts, users and what proves them, on a real store."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from lastcall.events import Actor
 from lastcall.identity.model import Role, ServiceKey
 from lastcall.identity.names import NAME_LENGTH, check_name
 from lastcall.identity.passwords import CHEAP, Passwords
-from lastcall.ids import UserId
+from lastcall.ids import SessionId, UserId
 from lastcall.node import Node
 from lastcall.sessions.minting import Tokens
 from lastcall.sessions.model import Client
@@ -31,6 +33,7 @@ from lastcall.stores import base
 from tests.support.fakes import FakeClock, FakeEntropy
 from tests.support.nodes import (
     BROWSER,
+    DATABASE,
     EMAIL,
     NATIVE,
     PASSWORD,
@@ -247,6 +250,46 @@ async def test_wrong_unknown_suspended_and_without_a_password_are_one_answer_and
         answers.add((str(caught.value), Counting.done))
     assert answers == {(InvalidCredentials.text, 1)}
     await node.close()
+
+
+async def test_a_sign_in_as_nobody_is_the_same_work_as_a_wrong_password_and_leaves_no_row(
+    node: Node, ada: Tokens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One commit of one write each (ASVS 6.3.8), so that neither time nor growth tells who is
+    there; nor is kept what was typed, which may be a password in the wrong field."""
+    commit = node.store.commit
+    commits: list[tuple[base.Write, ...]] = []
+
+    async def note(*writes: base.Write, actor: SessionId | None = None) -> base.Committed:
+        commits.append(writes)
+        return await commit(*writes, actor=actor)
+
+    def rows() -> dict[str, int]:
+        with closing(sqlite3.connect(tmp_path / DATABASE)) as db:
+            found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            return {
+                name: db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
+                for (name,) in found
+            }
+
+    monkeypatch.setattr(node.store, "commit", note)
+    before, work = rows(), []
+    for email in ("nobody@example.com", "my secret in the wrong field", "", EMAIL):
+        commits.clear()
+        with pytest.raises(InvalidCredentials):
+            await sign_in(node, email, "wrong")
+        work.append([len(writes) for writes in commits])
+        grown = {name for name, number in rows().items() if number != before[name]}
+        assert grown == ({"audit"} if email == EMAIL else set())
+    assert work == [[1]] * 4
+    assert await node.store.count_unknown_sign_ins() == 3
+    (record, *_) = await node.store.list_records(base.RecordQuery())
+    assert (record.type, record.outcome, record.reason, record.user_id) == (
+        "session.sign_in",
+        "failure",
+        "invalid_credentials",
+        ada.user.id,
+    )
 
 
 async def test_a_hash_of_older_parameters_is_replaced_at_the_next_sign_in(

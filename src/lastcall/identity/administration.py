@@ -22,6 +22,9 @@ from lastcall.stores import base
 OPERATOR: Final = Actor("admin", None, "the command line")
 """Who acts from the server's own machine."""
 
+LONGEST: Final = 10_000
+"""How much text, in characters as they are compared, may be searched for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Admin:
@@ -112,8 +115,9 @@ class Administration:
         if admin.by.kind == "service" and external_id is None:
             raise Forbidden("a service finds users by their external id")
         wanted = fold(text.strip())
-        if not (wanted + (external_id or "")).isprintable():
-            # Nobody is called so, and a database may read a NUL as the text's end.
+        if len(wanted) > LONGEST or not (wanted + (external_id or "")).isprintable():
+            # Nobody is called so; a database may read a NUL as the text's end, and takes patterns
+            # up to some length only (SQLite: 50,000 bytes).
             return People((), None)
         query = base.UserQuery(
             admin.account_id,

@@ -84,7 +84,7 @@ class UserQuery:
     limit: int = 50
     before: UserId | None = None
     text: str = ""
-    """As `users.search` folds it; "" is everybody."""
+    """As `users.search` folds it, at most 10,000 characters; "" is everybody."""
     external_id: str | None = None
     user_id: UserId | None = None
 
