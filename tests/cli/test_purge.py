@@ -338,11 +338,14 @@ def test_killed_halfway_everything_is_whole_and_the_next_purge_goes_on(
     whole(many)
 
 
-def test_interrupted_it_stops_whole_and_what_it_did_is_recorded(many: Path) -> None:
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, -15)])
+def test_interrupted_it_stops_whole_and_what_it_did_is_recorded(
+    many: Path, sent: signal.Signals, status: int
+) -> None:
     with started(many) as process:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == status
     assert "Traceback" not in err
     whole(many)
     done = MANY - count(many, "sessions")

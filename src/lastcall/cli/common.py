@@ -1,6 +1,5 @@
 """What every command shares: its options, its node, and how it answers people and programs."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
 
 import click
 
+from lastcall.cli import interrupts
 from lastcall.errors import NotFound, StoreError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def on_node(
             chosen = call.settings()
             if not creates:
                 _require_database(chosen.database_url)
-            asyncio.run(_run(chosen, lambda node: function(call, node, *args, **arguments)))
+            interrupts.run(_run(chosen, lambda node: function(call, node, *args, **arguments)))
 
         update_wrapper(command, function)
         return with_call(settings)(command)

@@ -1,6 +1,5 @@
 """`lastcall demo`: a filled database to look at, thrown away at the end."""
 
-import asyncio
 import contextlib
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lastcall.cli import interrupts
 from lastcall.cli.common import Call, with_call
 from lastcall.cli.text import count
 from lastcall.errors import StoreError
@@ -39,7 +39,7 @@ def demo(call: Call, port: int) -> None:
         settings = call.settings(given={**given, "public_url": listener.url})
         password = choose_password(system_entropy)
         story = Demo(settings, password, SystemClock().now(), system_entropy)
-        asyncio.run(_fill(call, story))
+        interrupts.run(_fill(call, story))
 
         def ready() -> None:
             call.answer(

@@ -1,12 +1,12 @@
 """`lastcall serve`: run a node."""
 
-import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
+from lastcall.cli import interrupts
 from lastcall.cli.common import SERVER, Call, listening, with_call
 from lastcall.cli.text import span
 
@@ -37,7 +37,7 @@ def serve(call: Call, host: str, port: int, workers: int, access_log: bool) -> N
     serving.exit_on_signals()
     with serving.listen(host, port) as listener:
         settings = call.settings(port=listener.port)
-        setup = asyncio.run(_prepare(settings))
+        setup = interrupts.run(_prepare(settings))
         if not listener.local and urlsplit(settings.public_url).hostname in LOOPBACK:
             call.say(
                 f"Others can reach this server, but its public URL is {settings.public_url}: "
