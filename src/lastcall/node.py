@@ -12,6 +12,7 @@ from lastcall.identity.links import Links
 from lastcall.identity.passwords import Passwords
 from lastcall.identity.service import Identity
 from lastcall.identity.services import Services
+from lastcall.live import Live
 from lastcall.metrics import Metrics
 from lastcall.secretfile import Secrets
 from lastcall.sessions.service import Sessions
@@ -37,6 +38,7 @@ class Node:
     passwords: Passwords
     locator: Locator
     metrics: Metrics
+    live: Live
     clock: Clock
     entropy: Entropy
 
@@ -106,12 +108,14 @@ class Node:
             passwords=passwords,
             locator=locator,
             metrics=metrics,
+            live=Live(store, policy, clock),
             clock=clock,
             entropy=entropy,
         )
 
     async def close(self) -> None:
         """Finish what is under way and let go of everything."""
+        await self.live.close()
         self.passwords.close()
         await self.store.close()
         self.locator.close()

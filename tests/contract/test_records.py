@@ -12,8 +12,7 @@ from lastcall.errors import LostRace
 from lastcall.events import SYSTEM, Actor
 from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.stores import base
-from lastcall.stores.base import Change, RecordQuery, Store
-from lastcall.stores.records import MOST
+from lastcall.stores.base import CHANGES_MOST, Change, RecordQuery, Store
 from tests.contract.test_writes import ADA, everything
 from tests.support.fakes import START
 
@@ -154,11 +153,11 @@ async def test_who_follows_the_log_learns_whom_each_record_concerns_once(
 
 async def test_a_thousand_changes_come_at_once_and_the_rest_after(store: Store) -> None:
     more = 7
-    await store.commit(*(base.AddRecord(a_record()) for _ in range(MOST + more)))
+    await store.commit(*(base.AddRecord(a_record()) for _ in range(CHANGES_MOST + more)))
     first = await store.changes(0)
-    assert (first.number, len(first.changes)) == (MOST, MOST)
+    assert (first.number, len(first.changes)) == (CHANGES_MOST, CHANGES_MOST)
     rest = await store.changes(first.number)
-    assert (rest.number, len(rest.changes)) == (MOST + more, more)
+    assert (rest.number, len(rest.changes)) == (CHANGES_MOST + more, more)
 
 
 # Sign-ins of nobody

@@ -94,7 +94,7 @@ async def test_a_session_is_read_as_it_began_with_its_user_and_the_log_s_end(
 ) -> None:
     session = await begin(store)
     found = await other.find_session(session.id)
-    assert found == base.Found(session, ADA, await store.log_end())
+    assert found == base.Found(session, ADA, await store.log_end(), recorded=0)
 
 
 async def test_a_session_that_is_not_there_is_none(store: Store) -> None:

@@ -80,6 +80,14 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().on_headers_complete()
 
+    def shutdown(self) -> None:
+        """Let what is under way finish, and the streams of open pages end."""
+        from lastcall.http.app import App
+
+        if isinstance(self.app, App):
+            self.app.hang_up()
+        super().shutdown()
+
     def _expect_head(self) -> None:
         self._head = 0
         self._timer = self.loop.call_later(HEAD_SECONDS, self._refuse, b"408 Request Timeout")

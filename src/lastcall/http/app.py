@@ -86,6 +86,11 @@ class App:
                     self._site = Site.of(await self._open_node())
         return self._site
 
+    def hang_up(self) -> None:
+        """End what never ends by itself, the streams of open pages: the server is stopping."""
+        if self._site is not None:
+            self._site.node.live.stop()
+
     async def close(self) -> None:
         """Close the node that was opened here."""
         site, self._site = self._site, None

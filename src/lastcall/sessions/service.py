@@ -42,6 +42,8 @@ class Caller:
     session: Session
     user: User
     access: Access
+    recorded: int
+    """The number of the audit log's newest record when the token was looked at."""
 
     @property
     def role(self) -> str:
@@ -241,7 +243,21 @@ class Sessions:
         rules.require_current(
             found.session, access.position, log.position, log.floor, found.user.stale_seq
         )
-        return Caller(found.session, found.user, access)
+        return Caller(found.session, found.user, access, found.recorded)
+
+    async def look_on(self, refresh_token: str) -> base.Found:
+        """Give the live session of a refresh token that could be used now, without using it: who
+        only looks on is not active, and moves no limit. Raises InvalidToken, SessionEnded,
+        RateLimited.
+        """
+        token = parse_refresh(refresh_token, self._secrets)
+        found = await self._find(token.session_id)
+        now = self._clock.now()
+        rules.require_live(found.session, self.policy, now)
+        shown = rules.Shown(token.generation, token.secret_hash)
+        if isinstance(rules.refresh(found.session, shown, self.policy, now), rules.End):
+            raise InvalidToken  # it was used up long ago; a refresh would end the session
+        return found
 
     async def recognise_ended(self, text: str) -> SessionEnded | None:
         """Tell how the session of a genuine token, of either kind, has ended; else None."""

@@ -47,6 +47,7 @@ from lastcall.keys import StoredKey
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
 from lastcall.stores.queries import (
+    CHANGES_MOST,
     Change,
     Changes,
     Cursor,
@@ -95,6 +96,7 @@ from lastcall.stores.writes import (
 )
 
 __all__ = [  # the whole contract is named `base.…`
+    "CHANGES_MOST",
     "AddAccount",
     "AddRecord",
     "AddServiceKey",
@@ -215,8 +217,8 @@ class Store(Protocol):
         """Count the records that a query finds, wherever its list goes on."""
 
     async def changes(self, after: int | None) -> Changes:
-        """List who is concerned by what was recorded after a number, at most 1,000 records; without
-        one, where the audit log ends now."""
+        """List who is concerned by what was recorded after a number, at most `CHANGES_MOST`
+        records; without one, where the audit log ends now."""
 
     async def count_unknown_sign_ins(self) -> int:
         """Tell how often somebody tried to sign in as nobody."""

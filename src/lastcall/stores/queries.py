@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from lastcall.audit import Outcome, RecordType
 from lastcall.events import Position
@@ -22,11 +22,13 @@ class LogEnd:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A session with its user, and the log's end, all of one snapshot."""
+    """A session with its user, the log's end, and the number of the audit log's newest record, all
+    of one snapshot."""
 
     session: Session
     user: User
     log: LogEnd
+    recorded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +129,14 @@ class Change:
     user_id: UserId | None
 
 
+CHANGES_MOST: Final = 1000
+"""How many records are read at once by who follows them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What has been recorded since a number, oldest first, and the number to go on from."""
+    """What has been recorded since a number, oldest first, at most `CHANGES_MOST`, and the number
+    to go on from."""
 
     number: int
     changes: tuple[Change, ...]

@@ -33,6 +33,7 @@ from lastcall.stores.prepared import Prepared
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import (
     accounts,
+    audit,
     events,
     installation,
     log,
@@ -153,10 +154,12 @@ def _live_select() -> Select[tuple[object, ...]]:
 
 
 def _found(joined: Select[tuple[object, ...]]) -> Prepared:
-    """Select one session with its user (`u_…`) and the log's end (`l_…`)."""
+    """Select one session with its user (`u_…`), the log's end (`l_…`) and the audit log's."""
+    newest = select(func.coalesce(func.max(audit.c.number), 0)).scalar_subquery()
     return Prepared(
         joined.add_columns(*(column.label(f"u_{column.name}") for column in users.c))
         .add_columns(*(column.label(f"l_{column.name}") for column in _LOG))
+        .add_columns(newest.label("recorded"))
         .join(log, true())
         .where(sessions.c.id == bindparam("session_id"))
     )
@@ -208,7 +211,8 @@ _COUNTS = {
 
 def _found_of(row: rows.Row) -> Found:
     log_row = {column.name: row[f"l_{column.name}"] for column in _LOG}
-    return Found(rows.session_of(row), rows.user_of(row, "u_"), _log_end_of(log_row))
+    user = rows.user_of(row, "u_")
+    return Found(rows.session_of(row), user, _log_end_of(log_row), row["recorded"])
 
 
 def log_end(db: Connection) -> LogEnd:

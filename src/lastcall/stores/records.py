@@ -1,26 +1,22 @@
 """The reads of the audit log, each one statement, for every database."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
 
 from lastcall.audit import UNUSUAL, Record
 from lastcall.stores import rows
-from lastcall.stores.base import Change, Changes, RecordQuery
+from lastcall.stores.base import CHANGES_MOST, Change, Changes, RecordQuery
 from lastcall.stores.prepared import Prepared
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import audit
-
-MOST: Final = 1000
-"""How many records are read at once by who follows them."""
 
 _END = Prepared(select(func.coalesce(func.max(audit.c.number), 0).label("number")))
 _AFTER = Prepared(
     select(audit.c.number, audit.c.type, audit.c.account_id, audit.c.user_id)
     .where(audit.c.number > bindparam("after"))
     .order_by(audit.c.number)
-    .limit(MOST)
+    .limit(CHANGES_MOST)
 )
 
 

@@ -37,6 +37,8 @@ async def frame(call: Call[Caller, Any, Any]) -> dict[str, object]:
     attribution = call.node.locator.attribution
     return {
         "me": me(call.caller),
+        "session_id": call.caller.session.id,
+        "recorded": call.caller.recorded,
         "account_name": account.name if account else "",
         "nav": _groups(call),
         "attribution": attribution and {"text": attribution[0], "href": attribution[1]},

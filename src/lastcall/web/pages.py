@@ -10,6 +10,7 @@ from lastcall.http.endpoint import AnyEndpoint
 from lastcall.web import (
     activity,
     audit_log,
+    live,
     reauthenticate,
     security,
     sessions,
@@ -46,6 +47,7 @@ _ENDPOINTS: list[AnyEndpoint] = [
     *sign_in.ENDPOINTS,
     *reauthenticate.ENDPOINTS,
     *welcome.ENDPOINTS,
+    *live.ENDPOINTS,
     *static.ENDPOINTS,
 ]
 ENDPOINTS = [_translated(endpoint) for endpoint in _ENDPOINTS]

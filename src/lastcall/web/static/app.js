@@ -24,6 +24,8 @@ function tell(seconds) {
   return seconds >= 1 ? relative.format(Math.trunc(seconds), "second") : now;
 }
 
+const passed = new Set();
+
 /**
  * Makes one time true for now and for here.
  * @param {HTMLTimeElement} element
@@ -37,6 +39,11 @@ function update(element) {
   if (element.textContent !== text) element.textContent = text;
   const title = exact.format(at);
   if (element.title !== title) element.title = title;
+  // Once for each moment: by a clock that is ahead, the page will show it for a while yet.
+  if (element.dataset.time === "until" && away === 0 && !passed.has(element.dateTime)) {
+    passed.add(element.dateTime);
+    document.dispatchEvent(new Event("lastcall:passed"));
+  }
 }
 
 function tick() {
@@ -100,3 +107,4 @@ for (const type of ["focusin", "pointerover"]) {
 
 tick();
 setInterval(tick, 1000);
+document.addEventListener("lastcall:changed", tick);

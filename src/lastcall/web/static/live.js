@@ -1,0 +1,156 @@
+// @ts-check
+// Open pages stay true. One stream a browser, held by one of its tabs, says that something has changed; each tab
+// then asks for its own page anew and takes from it what is marked `data-live`. When the session ends, all leave.
+
+/** @param {Document} page */
+const main = (page) => /** @type {HTMLElement} */ (page.getElementById("main"));
+
+const { base = "", session = "", recorded = "0" } = main(document).dataset;
+const name = `lastcall ${base} ${session}`;
+const address = `${base}/live`;
+
+/** @typedef {{ type: "hello", known: number } | { type: "changed", number: number, scopes: string[] } | { type: "ended" }} Message */
+
+let known = Number(recorded); // the newest record that this page can show
+let heard = known; // the newest one that the stream has told of
+let asked = 0; // when this page was last asked for anew
+let timer = 0;
+let wanted = false; // it is to be asked for once somebody looks
+let sending = false; // a form is on its way, and leads to a page of its own
+
+/** @returns {HTMLElement[]} */
+const parts = () => [...document.querySelectorAll("[data-live]")].map((part) => /** @type {HTMLElement} */ (part));
+
+/** @param {Message} message */
+function hear(message) {
+  if (message.type === "ended") return leave();
+  if (message.type !== "changed") return;
+  heard = Math.max(heard, message.number);
+  if (message.number > known && parts().some((part) => message.scopes.includes(part.dataset.live ?? ""))) want();
+}
+
+function leave() {
+  // The answer to a form is not cut off: it may be the one that says good-bye.
+  if (sending) return void setTimeout(leave, 1000);
+  location.replace(`${base}/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+}
+
+/** Asks for the page soon: at once, but not twice a second, not behind a dialog, and not while nobody looks. */
+function want() {
+  wanted = true;
+  if (timer || document.hidden || document.querySelector("dialog[open]")) return;
+  timer = setTimeout(renew, Math.max(0, asked + 1000 - Date.now()));
+}
+
+async function renew() {
+  asked = Date.now();
+  wanted = false;
+  try {
+    const response = await fetch(location.href, { redirect: "manual", headers: { accept: "text/html" } });
+    if (response.ok) take(new DOMParser().parseFromString(await response.text(), "text/html"));
+    // It leads elsewhere: the access token has run out. To get a new one is for somebody who is there.
+    else if (response.type === "opaqueredirect") document.getElementById("stale")?.removeAttribute("hidden");
+    else if (response.status < 500) location.reload(); // no longer for this reader: the page itself says why
+    else wanted = true;
+  } catch {
+    wanted = true; // not reached
+  }
+  timer = wanted ? setTimeout(renew, 5000) : 0;
+}
+
+/** @param {Document} fresh the page as it is now */
+function take(fresh) {
+  known = Math.max(known, Number(main(fresh).dataset.recorded));
+  for (const part of parts()) {
+    const next = fresh.getElementById(part.id);
+    if (!next) continue;
+    const focus = part.contains(document.activeElement) ? like(document.activeElement) : "";
+    part.replaceWith(document.importNode(next, true));
+    if (focus) /** @type {HTMLElement} */ (document.querySelector(focus) ?? main(document)).focus();
+  }
+  document.dispatchEvent(new Event("lastcall:changed"));
+  const news = /** @type {HTMLElement} */ (document.getElementById("news"));
+  news.textContent = "";
+  setTimeout(() => { news.textContent = news.dataset.text ?? ""; }, 100); // or it would be read only the first time
+}
+
+/**
+ * @param {Element | null} element one that has the focus
+ * @returns {string} a selector of the one in its place
+ */
+function like(element) {
+  const href = element?.getAttribute("href");
+  return element?.id ? `#${CSS.escape(element.id)}` : href ? `a[href="${CSS.escape(href)}"]` : "#main";
+}
+
+const channel = new BroadcastChannel(name);
+channel.addEventListener("message", ({ data }) => hear(data));
+
+/** Holds the stream for all tabs, until this one is closed. */
+function lead() {
+  let patience = 1000;
+  /** @type {Map<string, number>} */
+  const latest = new Map();
+
+  /** @param {Message} message */
+  function tell(message) {
+    channel.postMessage(message);
+    hear(message);
+  }
+
+  channel.addEventListener("message", ({ data }) => {
+    if (data.type !== "hello") return;
+    // A tab that was loading while others were told.
+    for (const [scope, number] of latest) {
+      if (number > data.known) channel.postMessage({ type: "changed", number, scopes: [scope] });
+    }
+  });
+
+  function open() {
+    const stream = new EventSource(`${address}?after=${heard}`);
+    stream.addEventListener("open", () => { patience = 1000; });
+    stream.addEventListener("changed", (event) => {
+      const number = Number(event.lastEventId);
+      const scopes = event.data.split(" ");
+      for (const scope of scopes) latest.set(scope, number);
+      tell({ type: "changed", number, scopes });
+    });
+    stream.addEventListener("ended", () => {
+      stream.close();
+      tell({ type: "ended" });
+    });
+    stream.addEventListener("again", () => {
+      stream.close();
+      open();
+    });
+    stream.addEventListener("error", async () => {
+      stream.close();
+      const answer = await fetch(address, { method: "HEAD" }).catch(() => null);
+      if (answer?.status === 401) return tell({ type: "ended" });
+      setTimeout(open, patience * (0.5 + Math.random()));
+      patience = Math.min(2 * patience, 30_000);
+    });
+  }
+
+  open();
+  return new Promise(() => {}); // the lock is given back with the tab
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  if (!document.getElementById("stale")?.hidden) location.reload();
+  else if (wanted) want();
+});
+document.addEventListener("close", () => { if (wanted) want(); }, true); // of a dialog
+document.addEventListener("lastcall:passed", want); // a moment that the page shows has passed
+addEventListener("submit", (event) => {
+  const method = event.submitter?.getAttribute("formmethod");
+  sending = !event.defaultPrevented && method !== "dialog";
+  setTimeout(() => { sending = false; }, 10_000);
+});
+
+// Without Web Locks, as on plain http, tabs would each hold a connection of the six: there pages are as they were.
+if (navigator.locks) {
+  navigator.locks.request(name, lead);
+  channel.postMessage({ type: "hello", known });
+}
