@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from uvicorn import Config
 
-from benchmarks import in_process, over_http, pages, report, servers
+from benchmarks import in_process, live, over_http, pages, report, servers
 from benchmarks.client import Refused
 from benchmarks.floor import Floor
 from benchmarks.measure import Case, Outcome, compare
@@ -66,13 +66,21 @@ async def measure(
     _tell("filling the databases")
     scene = await fill(folder, many, ends_a_turn * turns)
     company = await pages.fill(folder.with_name("company"), many)
+    watched = scene.copy("watched")
     with (
         servers.lastcall(scene.copy("lastcall")) as port,
         servers.floor(scene.copy("floor") / DATABASE) as floor_port,
         servers.lastcall(company.folder) as pages_port,
+        servers.lastcall(watched) as watched_port,
     ):
-        more = pages.cases(company, pages_port)
-        return await _measure(scene, (port, floor_port), rounds, seconds, only, ends_a_turn, more)
+        async with live.watched(scene, watched, watched_port, port, many // 4) as where:
+            more = [
+                *pages.cases(company, pages_port),
+                *await live.cases(where, scene.few, rounds),
+            ]
+            return await _measure(
+                scene, (port, floor_port), rounds, seconds, only, ends_a_turn, more
+            )
 
 
 async def _measure(

@@ -107,7 +107,8 @@ class _Stream:
             if own or everybody:
                 self.news.add("user")
                 self.doubt = True
-            if self.admin:
+            # With a new role, an account's pages are its user's now, or no longer.
+            if self.admin or (own and change.type == "user.change_role"):
                 self.news.add("account")
         if self.news:
             self.number = max(self.number, changes.number)
@@ -228,10 +229,7 @@ class Live:
             return True
         if found is None or rules.ending(found.session, self._policy, self._clock.now()):
             return False
-        admin = role_of(found.session, found.user) in ADMINS
-        if admin != stream.admin:
-            stream.admin = admin
-            stream.news.add("account")  # whose pages are theirs now, or no longer
+        stream.admin = role_of(found.session, found.user) in ADMINS
         stream.expires_at = rules.expiry(found.session, self._policy)
         return True
 

@@ -62,8 +62,10 @@ class Person:
         return person
 
     def hear(self, message: ConsoleMessage) -> None:
-        """Note what the console says. That a page has an error's status is no complaint."""
-        if message.type in ("error", "warning") and "the server responded" not in message.text:
+        """Note what the console says. That a page has an error's status is no complaint, nor that a
+        page which is still open finds no server any more."""
+        expected = ("the server responded", "net::ERR_CONNECTION_REFUSED")
+        if message.type in ("error", "warning") and not any(it in message.text for it in expected):
             self.complaints.append(message.text)
 
     def watch(self, request: Request) -> None:

@@ -306,7 +306,7 @@ def test_a_page_of_users_goes_on_and_stays_small(
 ) -> None:
     """As many queries for fifty as for one, and under 100 KB."""
     add(site, "first@example.com")
-    ada = signed_in(site, sit)
+    ada = signed_in(site, sit, java_script_enabled=False)  # no stream that asks, too
     statements.clear()
     ada.goes_to(USERS)
     few = len(statements)

@@ -173,6 +173,18 @@ async def test_another_account_hears_nothing(scene: Scene) -> None:
     await eve.nothing()
 
 
+async def test_who_lost_a_role_before_the_stream_began_is_told_of_the_account_all_the_same(
+    scene: Scene,
+) -> None:
+    await scene.node.administration.change(scene.by, scene.bob.id, role="admin")
+    tokens, seen = await sign_in(scene.node, "bob@example.com"), await scene.number()
+    caller = await calls(scene.node, tokens)
+    await scene.node.administration.change(scene.by, scene.bob.id, role="member")
+    bob = Watched(scene.live.stream(OpenPage(caller.session, scene.bob), seen))
+    assert await bob.told() == Beat()
+    assert await bob.told() == Changed(await scene.number(), ("account", "user"))
+
+
 async def test_what_happened_while_nobody_listened_is_told_at_once(scene: Scene) -> None:
     seen = await scene.number()
     await sign_in(scene.node)
