@@ -250,6 +250,7 @@ def test_an_open_page_is_no_activity_and_renews_itself_when_somebody_is_back(
     expect(ada.page.locator("#stale")).to_be_hidden()
     other = sit(site, WINDOWS)
     other.signs_in()
+    expect(ada.page.locator("#stale")).to_be_visible()
     expect(ada.page.locator("#stale")).to_contain_text("This page is out of date. Reload it")
     assert stayed(ada.page)
     assert ada.cookies()["lastcall-refresh"]["value"] == refresh
@@ -261,6 +262,23 @@ def test_an_open_page_is_no_activity_and_renews_itself_when_somebody_is_back(
     other.goes_to(SESSIONS)
     servers.run(site.folder, "user", "logout", "ada@example.com")
     ada.is_at("/sign-in")
+
+
+def test_a_tab_that_nobody_looked_at_past_the_hour_is_renewed_when_somebody_does(
+    site: Running, sit: Sit
+) -> None:
+    ada = signed_in(site, sit)
+    ada.page.add_init_script(HIDE)
+    ada.goes_to(SESSIONS)
+    listens(site)
+    ada.page.evaluate("look(true)")
+    site.clock.advance(hours=2)
+    other = sit(site, WINDOWS)
+    other.signs_in()
+    listens(site, 2)
+    ada.page.evaluate("look(false)")
+    ada.has_rows(2)
+    expect(ada.page.locator("#stale")).to_be_hidden()
 
 
 @pytest.mark.parametrize(

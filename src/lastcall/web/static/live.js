@@ -9,6 +9,8 @@ const { base = "", session = "", recorded = "0" } = main(document).dataset;
 const name = `lastcall ${base} ${session}`;
 const address = `${base}/live`;
 
+const stale = /** @type {HTMLElement} */ (document.getElementById("stale"));
+
 /** @typedef {{ type: "hello", known: number } | { type: "changed", number: number, scopes: string[] } | { type: "ended" }} Message */
 
 let known = Number(recorded); // the newest record that this page can show
@@ -16,6 +18,7 @@ let heard = known; // the newest one that the stream has told of
 let asked = 0; // when this page was last asked for anew
 let timer = 0;
 let wanted = false; // it is to be asked for once somebody looks
+let back = false; // somebody has just come back to this tab
 let sending = false; // a form is on its way, and leads to a page of its own
 
 /** @returns {HTMLElement[]} */
@@ -43,14 +46,15 @@ function want() {
 }
 
 async function renew() {
+  const present = back;
   asked = Date.now();
-  wanted = false;
+  wanted = back = false;
   try {
     const response = await fetch(location.href, { redirect: "manual", headers: { accept: "text/html" } });
     if (response.ok) take(new DOMParser().parseFromString(await response.text(), "text/html"));
     // It leads elsewhere: the access token has run out. To get a new one is for somebody who is there.
-    else if (response.type === "opaqueredirect") document.getElementById("stale")?.removeAttribute("hidden");
-    else if (response.status < 500) location.reload(); // no longer for this reader: the page itself says why
+    else if (response.type === "opaqueredirect" && !present) stale.hidden = false;
+    else if (response.status < 500) location.reload(); // also where it is no longer for this reader: it says why
     else wanted = true;
   } catch {
     wanted = true; // not reached
@@ -138,8 +142,9 @@ function lead() {
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
-  if (!document.getElementById("stale")?.hidden) location.reload();
-  else if (wanted) want();
+  if (!stale.hidden) return location.reload();
+  back = wanted;
+  if (wanted) want();
 });
 document.addEventListener("close", () => { if (wanted) want(); }, true); // of a dialog
 document.addEventListener("lastcall:passed", want); // a moment that the page shows has passed
