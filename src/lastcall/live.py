@@ -70,11 +70,13 @@ Message = Changed | Ended | Again | Beat
 
 @dataclass(frozen=True, slots=True)
 class OpenPage:
-    """A page in somebody's browser: its live session, whose it is, and until when what it showed
-    proves that; None: for as long as the session lives."""
+    """A page in somebody's browser: its live session, whose it is, the newest record of the audit
+    log when that was looked at, and until when what was shown proves it; None: as long as it lives.
+    """
 
     session: Session
     user: User
+    recorded: int
     until: datetime | None = None
 
 
@@ -144,11 +146,13 @@ class Live:
         """
         with self._entered(page) as stream:
             await self._follow()
-            if after is not None:
-                missed = await self._store.changes(after)
-                if len(missed.changes) == base.CHANGES_MOST:
-                    stream.news.update(get_args(Scope))
-                stream.hear(missed)
+            # Also what happened since the session was looked at: it may have ended since.
+            seen = page.recorded if after is None else min(after, page.recorded)
+            missed = await self._store.changes(seen)
+            if len(missed.changes) == base.CHANGES_MOST:
+                stream.news.update(get_args(Scope))
+                stream.doubt = True
+            stream.hear(missed)
             yield Beat()
             while not isinstance(message := await self._next(stream), Ended | Again):
                 yield message

@@ -115,7 +115,7 @@ class Scene:
     async def watch(self, tokens: Tokens, after: int | None = None, **more: Any) -> Watched:  # noqa: ANN401
         """Open a page's stream; its first message comes at once."""
         caller = await calls(self.node, tokens)
-        page = OpenPage(caller.session, caller.user, **more)
+        page = OpenPage(caller.session, caller.user, caller.recorded, **more)
         watched = Watched(self.live.stream(page, after))
         assert await watched.told() == Beat()
         return watched
@@ -180,7 +180,7 @@ async def test_who_lost_a_role_before_the_stream_began_is_told_of_the_account_al
     tokens, seen = await sign_in(scene.node, "bob@example.com"), await scene.number()
     caller = await calls(scene.node, tokens)
     await scene.node.administration.change(scene.by, scene.bob.id, role="member")
-    bob = Watched(scene.live.stream(OpenPage(caller.session, scene.bob), seen))
+    bob = Watched(scene.live.stream(OpenPage(caller.session, scene.bob, seen)))
     assert await bob.told() == Beat()
     assert await bob.told() == Changed(await scene.number(), ("account", "user"))
 
@@ -245,6 +245,18 @@ async def test_the_stream_of_a_session_that_was_ended_ends_with_it(scene: Scene)
     with pytest.raises(StopAsyncIteration):
         await anext(goes.messages)
     assert await stays.told() == Changed(await scene.number(), ("user",))
+
+
+async def test_a_session_that_ended_while_its_stream_began_is_noticed(scene: Scene) -> None:
+    """The log was followed past the ending before there was a stream to tell."""
+    ada = await scene.watch(scene.ada)
+    caller = await calls(scene.node, await sign_in(scene.node, "bob@example.com"))
+    await scene.node.administration.log_out(scene.by, scene.bob.id)
+    await scene.turns.one()
+    assert isinstance(await ada.told(), Changed)
+    bob = Watched(scene.live.stream(OpenPage(caller.session, caller.user, caller.recorded)))
+    assert await bob.told() == Beat()
+    assert await bob.told() == Ended()
 
 
 async def test_all_streams_of_a_user_whom_an_admin_logs_out_end(scene: Scene) -> None:
@@ -337,7 +349,7 @@ async def test_nothing_is_asked_while_no_page_is_open(scene: Scene) -> None:
     await scene.turns.last()
     asked = scene.store.asked
     ada = await scene.watch(scene.ada)
-    assert scene.store.asked == asked + 1, "it begins anew at the log's end"
+    assert scene.store.asked == asked + 2, "it begins anew, at the log's end"
     await sign_in(scene.node)
     await scene.turns.one()
     assert isinstance(await ada.told(), Changed)

@@ -39,8 +39,8 @@ async def _admit(request: Request) -> OpenPage:
         if refresh is None:
             raise
         found = await site.node.sessions.look_on(refresh)
-        return OpenPage(found.session, found.user)
-    return OpenPage(caller.session, caller.user, caller.access.expires_at)
+        return OpenPage(found.session, found.user, found.recorded)
+    return OpenPage(caller.session, caller.user, caller.recorded, caller.access.expires_at)
 
 
 async def show(call: Call[OpenPage, None, From]) -> Response:
