@@ -1,14 +1,26 @@
 """Browsers in people's hands, and the steps that many tests begin with."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect
 
 from tests.pages.serving import EMAIL, PASSWORD, Running
 
 SESSIONS: Final = "/settings/sessions"
+
+
+@contextmanager
+def suppress_aborted() -> Iterator[None]:
+    """Let a navigation be cut off by another one."""
+    try:
+        yield
+    except Error as error:
+        if not re.search("net::ERR_ABORTED|interrupted by another navigation", error.message):
+            raise
 
 
 @dataclass(frozen=True)
@@ -74,10 +86,16 @@ class Person:
             self.strangers.append(request.url)
 
     def goes_to(self, path: str) -> int:
-        """Open a page; gives its status."""
-        response = self.page.goto(self.site.url + path)
-        assert response is not None
-        return response.status
+        """Open a page; gives its status. A page whose session has ended may leave by itself just
+        then, which cuts the way off: it is gone again."""
+        for _ in range(2):
+            response = None
+            with suppress_aborted():
+                response = self.page.goto(self.site.url + path)
+            if response is not None:
+                return response.status
+            self.page.wait_for_load_state()
+        raise AssertionError(f"{path} is not reached")
 
     def signs_in(self, email: str = EMAIL, password: str = PASSWORD) -> None:
         """Sign in through the page."""

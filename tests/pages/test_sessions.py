@@ -287,7 +287,7 @@ def test_a_termination_that_is_not_ones_own_is_not_told(site: Running, sit: Sit)
 def test_the_page_takes_a_fixed_number_of_reads(
     site: Running, sit: Sit, statements: list[str]
 ) -> None:
-    ada = sit(site)
+    ada = sit(site, java_script_enabled=False)  # no stream that reads, too
     ada.signs_in()
     ada.goes_to(SESSIONS)
     statements.clear()
