@@ -1,26 +1,14 @@
 """Browsers in people's hands, and the steps that many tests begin with."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from tests.pages.serving import EMAIL, PASSWORD, Running
 
 SESSIONS: Final = "/settings/sessions"
-
-
-@contextmanager
-def suppress_aborted() -> Iterator[None]:
-    """Let a navigation be cut off by another one."""
-    try:
-        yield
-    except Error as error:
-        if not re.search("net::ERR_ABORTED|interrupted by another navigation", error.message):
-            raise
 
 
 @dataclass(frozen=True)
@@ -53,6 +41,7 @@ class Person:
 
     site: Running
     page: Page
+    javascript: bool = True
     complaints: list[str] = field(default_factory=list)
     """What the browser has complained about: refused by the content policy, failed, or thrown."""
     strangers: list[str] = field(default_factory=list)
@@ -67,7 +56,7 @@ class Person:
             **{"locale": "en-GB", **more},
         )
         context.set_default_timeout(10_000)
-        person = cls(site, context.new_page())
+        person = cls(site, context.new_page(), more.get("java_script_enabled", True))
         context.on("console", person.hear)
         context.on("weberror", lambda error: person.complaints.append(str(error.error)))
         context.on("request", person.watch)
@@ -86,16 +75,17 @@ class Person:
             self.strangers.append(request.url)
 
     def goes_to(self, path: str) -> int:
-        """Open a page; gives its status. A page whose session has ended may leave by itself just
-        then, which cuts the way off: it is gone again."""
-        for _ in range(2):
-            response = None
-            with suppress_aborted():
-                response = self.page.goto(self.site.url + path)
-            if response is not None:
-                return response.status
-            self.page.wait_for_load_state()
-        raise AssertionError(f"{path} is not reached")
+        """Open a page; gives its status."""
+        response = self.page.goto(self.site.url + path)
+        assert response is not None
+        return response.status
+
+    def finds_out(self) -> None:
+        """Learn that the session has ended. With JavaScript the page that is open leaves by itself;
+        without, the next click leads to the sign-in page."""
+        if not self.javascript:
+            self.goes_to(SESSIONS)
+        self.is_at("/sign-in")
 
     def signs_in(self, email: str = EMAIL, password: str = PASSWORD) -> None:
         """Sign in through the page."""

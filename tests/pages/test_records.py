@@ -331,7 +331,7 @@ def test_a_changed_password_ends_the_other_sessions_and_this_one_goes_on(
     )
     ada.goes_to(SESSIONS)
     ada.has_rows(1)
-    laptop.goes_to(SESSIONS)
+    laptop.finds_out()
     expect(laptop.page.locator("#ended")).to_contain_text("Your password was changed")
     laptop.signs_in(EMAIL, PASSWORD)
     expect(laptop.page.get_by_role("alert")).to_be_visible()

@@ -61,8 +61,7 @@ def test_who_is_terminated_is_told_so_and_from_where_at_the_next_click(
     expect(ada.page.locator("#result")).to_contain_text("Signed out everywhere. 1 session ended.")
     ada.has_rows(1)
     for _ in range(2):
-        ben.goes_to(SESSIONS)
-        ben.is_at("/sign-in")
+        ben.finds_out()
         told = ben.page.locator("#ended")
         expect(told).to_contain_text("You were signed out from another device")
         expect(told).to_contain_text("terminated from Safari on macOS")
@@ -91,8 +90,7 @@ def test_terminating_the_others_says_how_many_and_keeps_this_one(
     ada.has_rows(1)
     expect(ada.page.get_by_text("This is your only session.")).to_be_visible()
     for other in others:
-        other.goes_to(SESSIONS)
-        other.is_at("/sign-in")
+        other.finds_out()
 
 
 def test_signing_out_ends_the_session_and_forgets_it(

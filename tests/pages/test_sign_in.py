@@ -148,8 +148,7 @@ def test_an_admin_a_suspension_and_idleness_are_told_apart(site: Running, sit: S
     ada = sit(site)
 
     def is_told(title: str, text: str) -> None:
-        ada.goes_to(SESSIONS)
-        ada.is_at("/sign-in")
+        ada.finds_out()
         expect(ada.page.locator("#ended .title")).to_have_text(title)
         expect(ada.page.locator("#ended")).to_contain_text(text)
 
@@ -175,8 +174,7 @@ def test_who_shows_a_token_twice_is_signed_out_and_told(site: Running, sit: Sit)
 
     site.run(thief())
     site.clock.advance(hours=1, minutes=1)
-    ada.goes_to(SESSIONS)
-    ada.is_at("/sign-in")
+    ada.finds_out()
     expect(ada.page.locator("#ended")).to_contain_text("used twice")
 
 

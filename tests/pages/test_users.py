@@ -60,8 +60,7 @@ def test_an_admin_logs_somebody_out_and_both_know_it(
     expect(ada.page.locator("#result")).to_contain_text("Logged out everywhere. 2 sessions ended.")
     expect(ada.page.locator("#sessions")).to_contain_text("They have no active session.")
     for browser in (laptop, phone):
-        browser.goes_to(SESSIONS)
-        browser.is_at("/sign-in")
+        browser.finds_out()
         ended = browser.page.locator("#ended")
         expect(ended).to_contain_text("You were signed out by an administrator")
         expect(ended).to_contain_text("Ada Lovelace")
@@ -82,8 +81,7 @@ def test_one_session_of_somebody_ends_and_the_other_goes_on(site: Running, sit: 
     ada.page.get_by_role("button", name="Terminate session").click()
     expect(ada.page.locator("#result")).to_contain_text("1 session ended.")
     ada.has_rows(1)
-    laptop.goes_to(SESSIONS)
-    laptop.is_at("/sign-in")
+    laptop.finds_out()
     phone.goes_to(SESSIONS)
     phone.is_at(SESSIONS)
 
@@ -123,8 +121,7 @@ def test_everybody_but_the_owner_who_asks_is_logged_out(site: Running, sit: Sit)
     expect(ada.page.locator("#result")).to_contain_text(
         "Everybody else was logged out everywhere. 1 session ended."
     )
-    grace.goes_to(SESSIONS)
-    grace.is_at("/sign-in")
+    grace.finds_out()
     ada.goes_to(SESSIONS)
     ada.is_at(SESSIONS)
 
@@ -186,7 +183,7 @@ def test_somebody_suspended_is_out_until_resumed_and_somebody_removed_for_good(
 
     does("Suspend", "Suspend")
     expect(ada.page.locator("#facts")).to_contain_text("Suspended")
-    grace.goes_to(SESSIONS)
+    grace.finds_out()
     expect(grace.page.locator("#ended")).to_contain_text("You can't sign in for now")
     grace.signs_in(GRACE)
     expect(grace.page.get_by_role("alert")).to_contain_text("The email or the password is wrong.")
@@ -196,7 +193,7 @@ def test_somebody_suspended_is_out_until_resumed_and_somebody_removed_for_good(
     does("Remove user", "Remove user")
     expect(ada.page.locator("#result")).to_contain_text("The user was removed. 1 session ended.")
     expect(ada.page.locator("#users")).not_to_contain_text(GRACE)
-    grace.goes_to(SESSIONS)
+    grace.finds_out()
     expect(grace.page.locator("#ended")).to_contain_text("You were removed")
     assert ada.goes_to(f"{USERS}/{user.id}") == 404
 

@@ -181,6 +181,5 @@ def _way_out(person: Person, email: str) -> Iterator[Stop]:
         )
 
     site.run(end())
-    person.goes_to(SESSIONS)
-    person.is_at("/sign-in")
+    person.finds_out()
     yield "sign-in-ended", person

@@ -35,15 +35,18 @@ function hear(message) {
 function leave() {
   // The answer to a form is not cut off: it may be the one that says good-bye.
   if (sending) return void setTimeout(leave, 1000);
-  location.replace(`${base}/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+  location.replace(location.pathname + location.search); // which leads to where it is said why
 }
 
 /** Asks for the page soon: at once, but not twice a second, not behind a dialog, and not while nobody looks. */
 function want() {
   wanted = true;
-  if (timer || document.hidden || document.querySelector("dialog[open]")) return;
+  if (timer || document.hidden || asking()) return;
   timer = setTimeout(renew, Math.max(0, asked + 1000 - Date.now()));
 }
+
+/** Whether a question is open, which must not go under its reader's hands. */
+const asking = () => document.querySelector("dialog[open]") !== null;
 
 async function renew() {
   const present = back;
@@ -51,7 +54,9 @@ async function renew() {
   wanted = back = false;
   try {
     const response = await fetch(location.href, { redirect: "manual", headers: { accept: "text/html" } });
-    if (response.ok) take(new DOMParser().parseFromString(await response.text(), "text/html"));
+    const text = await response.text();
+    if (response.ok && asking()) wanted = true; // it was opened meanwhile
+    else if (response.ok) take(new DOMParser().parseFromString(text, "text/html"));
     // It leads elsewhere: the access token has run out. To get a new one is for somebody who is there.
     else if (response.type === "opaqueredirect" && !present) stale.hidden = false;
     else if (response.status < 500) location.reload(); // also where it is no longer for this reader: it says why
@@ -59,7 +64,8 @@ async function renew() {
   } catch {
     wanted = true; // not reached
   }
-  timer = wanted ? setTimeout(renew, 5000) : 0;
+  timer = 0;
+  if (wanted) setTimeout(want, 5000);
 }
 
 /** @param {Document} fresh the page as it is now */
