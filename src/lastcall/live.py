@@ -105,7 +105,8 @@ class _Stream:
             own = change.user_id == self.user_id
             if change.account_id != self.account_id and not own:
                 continue
-            everybody = change.user_id is None
+            # It is kept with the owner who did it, and concerns all.
+            everybody = change.user_id is None or change.type == "account.logout"
             if own or everybody:
                 self.news.add("user")
                 self.doubt = True

@@ -129,8 +129,13 @@ class Purge:
         while True:
             page = await self._store.over(base.PurgeQuery(kind, before, after, limit))
             if page.keys:
+                drop = asyncio.ensure_future(self._drop(kind, page.keys, before, dry))
                 try:
-                    batch = await self._drop(kind, page.keys, before, dry)
+                    batch = await asyncio.shield(drop)
+                except asyncio.CancelledError:
+                    with suppress(LostRace, Unavailable):
+                        report.add(await drop)  # it was under way, and counts
+                    raise
                 except LostRace as error:  # another purge was here: what is there now?
                     tries += 1
                     if tries == TRIES:

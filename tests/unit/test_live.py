@@ -247,6 +247,17 @@ async def test_the_stream_of_a_session_that_was_ended_ends_with_it(scene: Scene)
     assert await stays.told() == Changed(await scene.number(), ("user",))
 
 
+async def test_all_streams_but_that_of_the_owner_who_logs_everybody_out_end(scene: Scene) -> None:
+    bob = await scene.watch(await sign_in(scene.node, "bob@example.com"))
+    ada = await scene.watch(scene.ada)
+    caller = await calls(scene.node, scene.ada)
+    by = Admin.of(caller, Origin(caller.session.id))
+    await scene.node.administration.log_out_all(by, except_self=True)
+    await scene.turns.one()
+    assert await bob.told() == Ended()
+    assert await ada.told() == Changed(await scene.number(), ("account", "user"))
+
+
 async def test_a_session_that_ended_while_its_stream_began_is_noticed(scene: Scene) -> None:
     """The log was followed past the ending before there was a stream to tell."""
     ada = await scene.watch(scene.ada)
