@@ -182,6 +182,26 @@ async def test_a_cancelled_purge_records_what_it_did(node: Node, clock: FakeCloc
     assert (record.type, record.reason) == ("audit.purge", "sessions 2")
 
 
+async def test_a_purge_that_is_cancelled_within_a_deletion_records_that_one_too(
+    node: Node, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await visits(node, clock, 5)
+    commit, entered = node.store.commit, asyncio.Event()
+
+    async def slow(*writes: base.Write) -> base.Committed:
+        entered.set()
+        return await commit(*writes)
+
+    monkeypatch.setattr(node.store, "commit", slow)
+    task = asyncio.create_task(purge(node).run(BY, batch=2))
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (record, *_) = await node.store.list_records(base.RecordQuery())
+    assert (record.type, record.reason) == ("audit.purge", "sessions 2")
+
+
 async def test_races_are_lost_now_and_then_but_not_for_ever(
     node: Node, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,8 @@ async def _admit(request: Request) -> OpenPage:
     refresh token, which is not used up. An open page is no activity: it keeps no session alive."""
     site = site_of(request)
     if by_cookie(request):
-        require_own_site(request, site.origins, with_cookies=site.cookies.has(request, "access"))
+        present = site.cookies.has(request, "access", "refresh")
+        require_own_site(request, site.origins, with_cookies=present)
     try:
         caller = await require_session(request)
     except (TokenMissing, InvalidToken):
