@@ -38,6 +38,8 @@ class Secrets:
     """Seals the private signing keys."""
     device: bytes
     """Proves that this server set a device cookie."""
+    throttle: bytes
+    """Chooses where attempts are counted."""
     check: bytes
     """Tells whether a database and a file belong together; proves nothing else."""
 

@@ -3,7 +3,7 @@
 from msgspec import Struct
 from starlette.responses import Response
 
-from lastcall.errors import Conflict, InvalidCredentials
+from lastcall.errors import Conflict, InvalidCredentials, RateLimited
 from lastcall.http import browser, wire
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import SESSION
@@ -43,6 +43,6 @@ ENDPOINTS: list[AnyEndpoint] = [
         body=PasswordChange,
         query=Wait,
         answer=wire.Tokens,
-        problems=(InvalidCredentials, Conflict),
+        problems=(InvalidCredentials, Conflict, RateLimited),
     ),
 ]

@@ -116,7 +116,7 @@ ENDPOINTS: list[AnyEndpoint] = [
         summary="Sign in with a password",
         body=SignIn,
         answer=wire.Tokens,
-        problems=(InvalidCredentials, Conflict, CsrfFailed),
+        problems=(InvalidCredentials, Conflict, CsrfFailed, RateLimited),
         own_site=True,
     ),
     Endpoint(
@@ -127,7 +127,7 @@ ENDPOINTS: list[AnyEndpoint] = [
         summary="Give a fresh proof for the same session",
         body=Proof,
         answer=wire.Tokens,
-        problems=(InvalidCredentials, Conflict),
+        problems=(InvalidCredentials, Conflict, RateLimited),
     ),
     Endpoint(
         method="POST",

@@ -112,6 +112,10 @@ class SqliteStore:
         """Find a user by e-mail, for signing in."""
         return await self._read(lambda db: reads.start_sign_in(db, email_key))
 
+    async def recognises(self, email_key: str, device_hash: bytes) -> bool:
+        """Tell whether the user of an e-mail address has signed in with this device before."""
+        return await self._read(lambda db: reads.recognises(db, email_key, device_hash))
+
     async def find_user(self, user_id: UserId) -> User | None:
         """Find a user."""
         return await self._read(lambda db: directory.find_user(db, user_id))

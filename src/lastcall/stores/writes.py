@@ -19,6 +19,7 @@ from lastcall.identity.model import (
 )
 from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
+from lastcall.limits import Slot
 from lastcall.sessions.model import Session, SignIn
 from lastcall.sessions.policy import Policy
 from lastcall.stores.queries import Key, PurgeKind
@@ -120,6 +121,22 @@ class SetStatus:
     user_id: UserId
     status: Literal["active", "suspended"]
     keeps_owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One attempt more in each slot. RateLimited where one has no more: none is counted then."""
+
+    slots: tuple[Slot, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """One attempt less in each slot, for one that was taken and was none."""
+
+    slots: tuple[Slot, ...]
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +296,8 @@ class Drop:
 Write = (
     AddRecord
     | CountUnknownSignIn
+    | Take
+    | GiveBack
     | SetName
     | SetRole
     | RemoveUser

@@ -38,7 +38,7 @@ class Acceptance(Struct):
 async def show_set_up(call: Call[None, None, Link]) -> Response:
     """Ask for the organisation and its owner."""
     try:
-        await call.node.links.require_setup(call.query.token)
+        await call.node.links.require_setup(call.query.token, call.ip)
     except NotFound:
         return _dead(call)
     return _set_up(call, SetUp(call.query.token))
@@ -105,7 +105,7 @@ async def _invitation(
 ) -> Response:
     policy = call.node.sessions.policy
     try:
-        welcome = await call.node.links.welcome(token)
+        welcome = await call.node.links.welcome(token, call.ip)
     except NotFound:
         return _dead(call)
     return render(
