@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.http.serving import set_cookies
-from tests.support.proxies import CLIENT, NAME, URL, Front, in_front_of
+from tests.support.proxies import CLIENT, HERE, NAME, URL, Front, in_front_of
 from tests.support.servers import EMAIL, PASSWORD, Server, add_owner, serving
 from tests.support.smuggling import AMBIGUOUS, PATH
 
@@ -193,7 +193,7 @@ def test_over_http_2_it_is_the_same(behind: Behind, tmp_path: Path) -> None:
     command = [curl, "--silent", "--http2", "--cacert", str(front.authority), "--interface", CLIENT]
     command += [
         "--connect-to",
-        f"{NAME}:443:127.0.0.1:{front.https}",
+        f"{NAME}:443:{HERE}:{front.https}",
         "--write-out",
         "\n%{http_version}",
     ]

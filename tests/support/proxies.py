@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ NAME: Final = "auth.example.com"
 URL: Final = f"https://{NAME}"
 CLIENT: Final = "127.0.0.2"
 """Where clients come from; proxies reach the server from 127.0.0.1."""
+HERE: Final = "127.0.0.3"
+"""Where proxies listen: nobody else takes a port there that has just been found free."""
 EXAMPLES: Final = ROOT / "examples" / "proxies"
 _FILES: Final = {"nginx": "nginx.conf", "caddy": "Caddyfile", "haproxy": "haproxy.cfg"}
 _SERVER: Final = "127.0.0.1:8000"
@@ -43,7 +46,7 @@ http {{
 _CADDY: Final = """\
 {{
 	admin off
-	default_bind 127.0.0.1
+	default_bind {here}
 	http_port {http}
 	https_port {https}
 }}
@@ -52,6 +55,8 @@ _CADDY: Final = """\
 
 def find(name: str) -> Proxy:
     """Give a proxy that was found or made available; skips where there is none."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux has all of 127.0.0.0/8 on loopback, for clients and proxies")
     answer = ROOT / ".venv" / "proxies" / "found.json"
     found = read(answer).get(name) if answer.exists() else installed(name, os.environ)
     if found is None:
@@ -68,7 +73,7 @@ class Through(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send it; what it says of its host stays as it is."""
-        url = request.url.copy_with(host="127.0.0.1", port=self._ports[request.url.scheme])
+        url = request.url.copy_with(host=HERE, port=self._ports[request.url.scheme])
         extensions = {**request.extensions, "sni_hostname": NAME}
         return super().handle_request(
             httpx.Request(
@@ -100,7 +105,7 @@ class Front:
     def send(self, raw: bytes) -> bytes:
         """Send raw bytes over TLS; give what is answered until the connection is closed, or until
         there is nothing more for a second."""
-        address = ("127.0.0.1", self.https)
+        address = (HERE, self.https)
         with (
             socket.create_connection(address, 20, source_address=(CLIENT, 0)) as plain,
             self.trust.wrap_socket(plain, server_hostname=NAME) as line,
@@ -148,8 +153,8 @@ def _prepare(name: str, folder: Path, port: str, https: int, http: int) -> list[
     match name:
         case "nginx":
             changes |= {
-                "listen 443 ": f"listen 127.0.0.1:{https} ",
-                "listen 80 ": f"listen 127.0.0.1:{http} ",
+                "listen 443 ": f"listen {HERE}:{https} ",
+                "listen 80 ": f"listen {HERE}:{http} ",
                 _FOLDER: str(folder),
             }
             main = folder / "main.conf"
@@ -160,8 +165,8 @@ def _prepare(name: str, folder: Path, port: str, https: int, http: int) -> list[
             arguments = ["run", "--adapter", "caddyfile", "--config", str(config)]
         case _:
             changes |= {
-                "bind :443 ": f"bind 127.0.0.1:{https} ",
-                "bind :80": f"bind 127.0.0.1:{http}",
+                "bind :443 ": f"bind {HERE}:{https} ",
+                "bind :80": f"bind {HERE}:{http}",
                 "/etc/haproxy": str(folder),
             }
             arguments = ["-db", "-f", str(config)]
@@ -174,13 +179,13 @@ def _prepare(name: str, folder: Path, port: str, https: int, http: int) -> list[
         assert old in text
         text = text.replace(old, new)
     if name == "caddy":
-        text = _CADDY.format(https=https, http=http) + text
+        text = _CADDY.format(here=HERE, https=https, http=http) + text
     config.write_text(text)
     return arguments
 
 
 def _free_ports(count: int) -> list[int]:
-    opened = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    opened = [socket.create_server((HERE, 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in opened]
     for one in opened:
         one.close()
@@ -192,7 +197,7 @@ def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + 30
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection((HERE, port), 1).close()
             return
         except OSError:
             assert time.monotonic() < deadline, log.read_text()
