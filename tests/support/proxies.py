@@ -92,11 +92,8 @@ class Front:
     http: int
     authority: Path
     """The file with the certificate of who signed the proxy's."""
-
-    @property
-    def trust(self) -> ssl.SSLContext:
-        """What believes the proxy's certificate."""
-        return ssl.create_default_context(cafile=str(self.authority))
+    trust: ssl.SSLContext
+    """What believes the proxy's certificate."""
 
     def client(self, headers: Mapping[str, str] | None = None) -> httpx.Client:
         """A client with a cookie jar that comes through the proxy."""
@@ -140,7 +137,9 @@ def in_front_of(port: int, name: str, folder: Path) -> Iterator[Front]:
         try:
             for each in (https, http):
                 _await(process, each, log)
-            yield Front(name, https, http, folder / "authority.pem")
+            signed_by = folder / "authority.pem"
+            trust = ssl.create_default_context(cafile=str(signed_by))
+            yield Front(name, https, http, signed_by, trust)
         finally:
             process.terminate()
             process.wait(timeout=30)
