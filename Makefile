@@ -21,7 +21,7 @@ demo: .venv/installed  ## fill a throw-away database, serve it, and print where 
 	@$(BIN)/lastcall demo
 
 # One worker per processor; a file's tests stay together, so that they share its servers and browsers.
-test: .venv/installed .venv/chromium-path  ## run all tests, in a real browser too; fails when coverage falls
+test: .venv/installed .venv/chromium-path .venv/proxies/found.json  ## run all tests, in a real browser too; fails when coverage falls
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=json:.venv/coverage.json \
 		--cov-report=term-missing:skip-covered
 	@$(BIN)/python -m tools.coverage_gate .venv/coverage.json coverage-floor.txt
@@ -64,3 +64,6 @@ lock: .venv/created  ## choose all dependencies' versions anew and write them to
 
 .venv/chromium-path: .venv/installed tools/find_browser.py
 	@$(BIN)/python -m tools.find_browser $@
+
+.venv/proxies/found.json: .venv/installed tools/find_proxies.py
+	@$(BIN)/python -m tools.find_proxies $@

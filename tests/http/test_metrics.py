@@ -97,6 +97,9 @@ async def test_a_key_reads_them_from_anywhere_with_the_scope_alone(served: Serve
         {"Via": "1.1 proxy"},
         {"Host": "id.example.com"},
         {"Host": "localhost.evil.example"},
+        {"Host": ""},
+        {"Host": "evil.example/@x"},
+        {"Host": "["},
     ],
 )
 async def test_what_comes_through_a_proxy_of_this_machine_is_not_this_machine(

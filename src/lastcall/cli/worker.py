@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 HEAD_LIMIT: Final = 64 * 1024
-"""Bytes of a request's line and headers, give or take one read."""
+"""Bytes of a request's line and headers, give or take one piece."""
+PIECE: Final = 8 * 1024
+"""Bytes that the parser is given at once: one read may hold four times the limit."""
 HEAD_SECONDS: Final = 10.0
 """How long a connection may take to send a request's line and headers."""
 
@@ -56,13 +58,17 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come, unless the head is too long already."""
-        if self._head > HEAD_LIMIT:
-            self._refuse(b"431 Request Header Fields Too Large")
-            return
-        if self._timer is not None:
-            self._head += len(data)
-        super().data_received(data)
+        """Take what has come, piece by piece, until the head is too long."""
+        for start in range(0, len(data), PIECE):
+            if self.transport.is_closing():
+                return
+            if self._head > HEAD_LIMIT:
+                self._refuse(b"431 Request Header Fields Too Large")
+                return
+            piece = data[start : start + PIECE]
+            if self._timer is not None:
+                self._head += len(piece)
+            super().data_received(piece)
 
     def on_message_begin(self) -> None:
         """Start on a head; the first one of a connection is timed from its opening."""

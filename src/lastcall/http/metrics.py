@@ -1,6 +1,7 @@
 """The counts of this server, for Prometheus."""
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
@@ -27,9 +28,18 @@ def _is_local(request: Request) -> bool:
     peer = request.client.host if request.client else ""
     return (
         peer in LOOPBACK
-        and request.url.hostname in LOOPBACK
+        and _name(request.headers.get("host", "")) in LOOPBACK
         and not any(name in request.headers for name in _FORWARDED)
     )
+
+
+def _name(host: str) -> str | None:
+    """Read the name in a Host header; None where it can't be read, whereas a request's URL would
+    then have the server's own address."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 METRICS_READER: Final = Who(_admit, ("service",))
