@@ -109,6 +109,16 @@ async def test_what_comes_through_a_proxy_of_this_machine_is_not_this_machine(
         problem(await client.get("/metrics"), 401, "token_missing")
 
 
+async def test_behind_tls_nobody_is_this_machine(secured: Served) -> None:
+    """A proxy on it may come as it does: from loopback, by a loopback name, without a header."""
+    local = {"Host": "127.0.0.1:8000"}
+    async with secured.client(local) as client:
+        problem(await client.get("/metrics"), 401, "token_missing")
+    key = await secured.key("metrics")
+    async with secured.client({**local, "Authorization": f"Bearer {key}"}) as client:
+        assert (await client.get("/metrics")).status_code == 200
+
+
 def test_several_processes_answer_for_all_of_them(tmp_path: Path) -> None:
     """Whichever is asked: 20 sign-ins over two processes are 20."""
     servers.add_owner(tmp_path)

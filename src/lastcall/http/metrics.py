@@ -10,6 +10,7 @@ from starlette.responses import Response
 from lastcall.errors import TokenMissing
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import Who, require_service
+from lastcall.http.site import site_of
 from lastcall.settings import LOOPBACK
 
 _FORWARDED: Final = ("forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host")
@@ -24,7 +25,10 @@ async def _admit(request: Request) -> None:
 
 
 def _is_local(request: Request) -> bool:
-    """Tell whether this machine itself asks: from loopback, by a loopback name, past no proxy."""
+    """Tell whether this machine itself asks: from loopback, by a loopback name, past no proxy.
+    Behind TLS nobody can tell: a proxy on this machine may add nothing and call us by loopback."""
+    if site_of(request).node.settings.secure:
+        return False
     peer = request.client.host if request.client else ""
     return (
         peer in LOOPBACK
@@ -59,6 +63,7 @@ ENDPOINTS: list[AnyEndpoint] = [
         path="/metrics",
         caller=METRICS_READER,
         handler=metrics,
-        summary="The counts of this server, for Prometheus; without a key from this machine itself",
+        summary="The counts of this server, for Prometheus; without a key from this machine itself, "
+        "where the public URL is plain http",
     ),
 ]
