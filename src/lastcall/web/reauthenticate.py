@@ -6,6 +6,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from lastcall.errors import InvalidCredentials, InvalidRequest
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import SESSION
 from lastcall.sessions.service import Caller
@@ -17,7 +18,7 @@ from lastcall.web.times import span
 from lastcall.web.translation import gettext as _
 
 
-class Proof(Struct):
+class Proof(Unprinted, Struct):
     """The password once more, and where to go then."""
 
     password: str = ""
