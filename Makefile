@@ -26,12 +26,13 @@ test: .venv/installed .venv/chromium-path .venv/proxies/found.json  ## run all t
 		--cov-report=term-missing:skip-covered
 	@$(BIN)/python -m tools.coverage_gate .venv/coverage.json coverage-floor.txt
 
-check: .venv/installed  ## format, lint, types, which module may import which, lock files
+check: .venv/installed  ## format, lint, types, which module may import which, lock files, secrets
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.check_locks
+	$(BIN)/python -m tools.check_comparisons
 
 bench: .venv/installed  ## measure what is fast, and say how
 	@$(BIN)/python -m benchmarks

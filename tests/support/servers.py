@@ -62,7 +62,9 @@ def add_owner(folder: Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, errors: IO[str] | None = None) -> Iterator[Server]:
+def serving(
+    folder: Path, *arguments: str, errors: IO[str] | None = None, umask: int = -1
+) -> Iterator[Server]:
     """Run a server on a folder's database until the block ends; its log may go to a file."""
     command = [sys.executable, "-m", "lastcall", "serve", "--port", "0", "--json", *arguments]
     process = subprocess.Popen(
@@ -72,6 +74,7 @@ def serving(folder: Path, *arguments: str, errors: IO[str] | None = None) -> Ite
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
+        umask=umask,
     )
     try:
         assert process.stdout is not None

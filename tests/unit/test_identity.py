@@ -803,3 +803,33 @@ async def test_only_the_first_organisation_is_added_with_its_owner(node: Node, a
         await node.identity.add_first("Another", "grace@example.com", name=None, password=PASSWORD)
     with pytest.raises(NotFound):
         await node.identity.find_by_email("grace@example.com")
+
+
+@pytest.mark.parametrize(
+    ("email", "whose"),
+    [
+        *((one, "hers") for one in ("ADA@example.com", "\uff41da@example.com")),
+        *((one, "hers") for one in ("ada@EXAMPLE.com", "ada\uff20example.com")),
+        *((one, "another's") for one in ("\u00e1da@example.com", "\u0430da@example.com")),
+        *((one, "another's") for one in ("ada@ex\u0430mple.com", "ada%00@example.com")),
+        *((one, "nobody's") for one in ("ada@example.com.", "ada@example.com ")),
+        *((one, "nobody's") for one in ("ada\0@example.com", "ada@example\u3002com\u3002")),
+    ],
+)
+async def test_an_address_that_looks_like_another_s_gets_at_nothing_of_theirs(
+    node: Node, ada: Tokens, email: str, whose: str
+) -> None:
+    """Attack 36: each spelling is the same user's, somebody else's, or no address."""
+    password = "another of mine"
+    adding = node.identity.add_user(ada.user.account_id, email, password=password)
+    if whose == "another's":
+        other = await adding
+        assert (await sign_in(node, email, password)).user.id == other.id != ada.user.id
+        with pytest.raises(InvalidCredentials):
+            await sign_in(node, email, PASSWORD)
+    else:
+        with pytest.raises(Conflict if whose == "hers" else InvalidRequest):
+            await adding
+    assert (await sign_in(node)).user.id == ada.user.id
+    with pytest.raises(InvalidCredentials):
+        await sign_in(node, EMAIL, password)

@@ -63,7 +63,6 @@ ENDPOINTS: list[AnyEndpoint] = [
         path="/metrics",
         caller=METRICS_READER,
         handler=metrics,
-        summary="The counts of this server, for Prometheus; without a key from this machine itself, "
-        "where the public URL is plain http",
+        summary="The counts of this server, for Prometheus; in plain http without a key from here",
     ),
 ]

@@ -17,6 +17,7 @@ from lastcall.errors import (
     TokenMissing,
 )
 from lastcall.http import browser, wire
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE, SESSION, bearer
 from lastcall.identity.names import NAME_LENGTH, check_name
@@ -26,7 +27,7 @@ from lastcall.sessions.service import Caller
 Password = Annotated[str, Meta(max_length=1024)]
 
 
-class SignIn(Struct, forbid_unknown_fields=True):
+class SignIn(Unprinted, Struct, forbid_unknown_fields=True):
     """What signs in. `browser` gets its tokens as cookies; on a shared device these end with it."""
 
     email: Annotated[str, Meta(max_length=320)]
@@ -36,13 +37,13 @@ class SignIn(Struct, forbid_unknown_fields=True):
     shared_device: bool = False
 
 
-class Refresh(Struct, forbid_unknown_fields=True):
+class Refresh(Unprinted, Struct, forbid_unknown_fields=True):
     """The refresh token; left out where it is in the cookie."""
 
     refresh_token: Annotated[str, Meta(max_length=4096)] | UnsetType = UNSET
 
 
-class Proof(Struct, forbid_unknown_fields=True):
+class Proof(Unprinted, Struct, forbid_unknown_fields=True):
     """A fresh proof of who the caller is."""
 
     password: Password

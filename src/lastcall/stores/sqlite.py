@@ -56,7 +56,8 @@ def engine(path: Path) -> Engine:
         db.execute("PRAGMA foreign_keys = ON")
         return db
 
-    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    # An error's text must not hold what was to be written.
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
 
 class SqliteStore:

@@ -150,7 +150,7 @@ class AddSingleUse:
 class UseUp:
     """Use a link's secret; guarded by its being unused and in time."""
 
-    secret_hash: bytes
+    secret_hash: bytes = field(repr=False)
     purpose: SingleUsePurpose
     at: datetime
 

@@ -6,6 +6,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from lastcall.errors import InvalidCredentials, InvalidRequest, RateLimited, Refused
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import SESSION
 from lastcall.http.problems import headers_of, status_of
@@ -18,7 +19,7 @@ from lastcall.web.sign_in import Back, way_back
 from lastcall.web.times import span
 
 
-class Proof(Struct):
+class Proof(Unprinted, Struct):
     """The password once more, and where to go then."""
 
     password: str = ""

@@ -8,6 +8,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from lastcall.errors import FieldError, InvalidCredentials, InvalidRequest, RateLimited
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import SESSION
 from lastcall.http.problems import headers_of
@@ -29,7 +30,7 @@ class Done(Struct):
     done: str = ""
 
 
-class Change(Struct):
+class Change(Unprinted, Struct):
     """The password that holds and the one that is to hold. A box that isn't ticked isn't sent."""
 
     current_password: str = ""

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from lastcall.errors import Conflict, InvalidCredentials, InvalidRequest, RateLimited, Refused
 from lastcall.http import browser
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE, VISITOR, Visitor
 from lastcall.http.local import local_path
@@ -22,7 +23,7 @@ class Back(Struct):
     next: str = ""
 
 
-class Form(Struct):
+class Form(Unprinted, Struct):
     """Who signs in, and where they go then. On a shared device the cookies end with the browser."""
 
     email: str = ""

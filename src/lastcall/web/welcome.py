@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from lastcall.errors import InvalidRequest, NotFound
 from lastcall.http import browser
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE
 from lastcall.sessions.model import Client
@@ -12,13 +13,13 @@ from lastcall.web import words
 from lastcall.web.rendering import HOME, redirect, render
 
 
-class Link(Struct):
+class Link(Unprinted, Struct):
     """What the link carries. Pages go on with it in a form, so that it leaves the address."""
 
     token: str = ""
 
 
-class SetUp(Struct):
+class SetUp(Unprinted, Struct):
     """The first organisation and its owner."""
 
     token: str = ""
@@ -28,7 +29,7 @@ class SetUp(Struct):
     password: str = ""
 
 
-class Acceptance(Struct):
+class Acceptance(Unprinted, Struct):
     """The password that somebody invited has chosen."""
 
     token: str = ""
