@@ -109,7 +109,7 @@ class Endpoint(Generic[P, B, Q]):
     back: str = "/settings/sessions"
     """The page to show again when a page's form can't be taken now."""
     own_site: bool = False
-    """Refused from other sites even without cookies, as signing in is. Always so for pages."""
+    """Refused from other sites even without cookies, as signing in and out. Always so for pages."""
     reads_body: bool = True
     """False: whatever comes as a body is not looked at."""
 

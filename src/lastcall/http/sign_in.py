@@ -137,7 +137,8 @@ ENDPOINTS: list[AnyEndpoint] = [
         handler=sign_out,
         summary="End the caller's own session",
         status=204,
-        problems=(InvalidToken,),
+        problems=(InvalidToken, CsrfFailed),
+        own_site=True,  # cookies that another site's form didn't bring are forgotten all the same
         reads_body=False,
     ),
 ]
