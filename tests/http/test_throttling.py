@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from pathlib import Path
 
 import httpx
 import pytest
 
 from lastcall.events import SYSTEM
 from lastcall.server import create_app
+from tests.http.cast import dump
 from tests.http.serving import Served, problem
 from tests.http.test_metrics import labels, read
 from tests.support.nodes import EMAIL, PASSWORD
@@ -160,3 +162,25 @@ async def test_refusals_are_counted_by_the_limit(served: Served) -> None:
     refused = "lastcall_attempts_refused_total"
     assert seen[refused, labels(limit="sign_in_user")] == 3
     assert seen[refused, labels(limit="sign_in_address")] == 5
+
+
+async def test_a_flood_of_strangers_grows_nothing(
+    pages: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many addresses and names it makes up: counts have slots of a fixed number, here made
+    few, and a user's own refused sign-ins are recorded no oftener than they are looked at."""
+    monkeypatch.setattr("lastcall.throttle.SLOTS", 4)
+    before = {table: len(rows) for table, rows in dump(tmp_path).items()}
+    for number in range(120):
+        ip = f"2001:db8:{number:x}::1"
+        async with pages.client({"Sec-Fetch-Site": "same-origin"}, peer=ip) as client:
+            name = EMAIL if number % 3 == 0 else f"user{number}@example.com"
+            await client.post(SIGN_IN, json={"email": name, "password": "x", "client": "browser"})
+            await client.post("/api/v1/refresh", json={"refresh_token": f"lcr_{number}"})
+            await client.get("/invitation", params={"token": f"guess {number}"})
+            await client.get(f"/nowhere/{number}")
+    after = {table: len(rows) for table, rows in dump(tmp_path).items()}
+    grown = {table: after[table] - before[table] for table in after if after[table] > before[table]}
+    assert grown.pop("throttle") <= 4 * 5
+    assert grown.pop("audit") <= 10
+    assert not grown
