@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --
 	--generate-hashes --no-strip-extras --no-emit-find-links --custom-compile-command "make lock" --extra server
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench screenshots messages lock
+.PHONY: help setup demo test check mutants bench screenshots messages lock
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -32,6 +32,9 @@ check: .venv/installed  ## format, lint, types, which module may import which, l
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.check_locks
+
+mutants: .venv/installed  ## change core and tokens in many small ways; fails when the tests notice too few
+	@nice $(BIN)/python -m tools.mutants
 
 bench: .venv/installed  ## measure what is fast, and say how
 	@$(BIN)/python -m benchmarks
