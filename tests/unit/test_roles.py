@@ -51,6 +51,18 @@ def test_what_nobody_may_do_to_themselves_may_be_done_to_others_and_by_no_user()
     assert passes(roles.require_other, None, ada)
 
 
+def test_a_refusal_says_who_may() -> None:
+    owner = a_user(role="owner")
+    with pytest.raises(Forbidden, match=r"^only administrators may do this$"):
+        roles.require_admin("member")
+    with pytest.raises(Forbidden, match=r"^only owners may do this$"):
+        roles.require_owner("admin")
+    with pytest.raises(Forbidden, match=r"^only an owner may .* an owner$"):
+        roles.require_over("admin", owner)
+    with pytest.raises(Forbidden, match=r"^nobody may .*; ask another owner$"):
+        roles.require_other(owner.id, owner)
+
+
 def passes(rule: object, *arguments: object) -> bool:
     """Whether a rule lets these pass."""
     assert callable(rule)

@@ -256,8 +256,9 @@ def test_any_token_of_a_session_that_ran_out_has_its_ending_written(generation: 
 
 def test_a_rotation_keeps_the_parent_and_starts_its_repeats_anew() -> None:
     old = replace(a_session().lineage, repeats=7)
-    new = rules.rotated(old, hashed("new"), b"sealed", START)
-    assert (new.generation, new.secret_hash, new.rotated_at) == (2, hashed("new"), START)
+    later = old.rotated_at + timedelta(hours=1)
+    new = rules.rotated(old, hashed("new"), b"sealed", later)
+    assert (new.generation, new.secret_hash, new.rotated_at) == (2, hashed("new"), later)
     assert (new.previous_hash, new.sealed_successor, new.repeats) == (
         old.secret_hash,
         b"sealed",
