@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --
 	--generate-hashes --no-strip-extras --no-emit-find-links --custom-compile-command "make lock" --extra server
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench screenshots messages lock
+.PHONY: help setup demo test check mutants bench screenshots messages lock
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -33,6 +33,9 @@ check: .venv/installed  ## format, lint, types, which module may import which, l
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.check_locks
 	$(BIN)/python -m tools.check_comparisons
+
+mutants: .venv/installed  ## change core and tokens in many small ways; fails when the tests notice too few
+	@nice $(BIN)/python -m tools.mutants
 
 bench: .venv/installed  ## measure what is fast, and say how
 	@$(BIN)/python -m benchmarks

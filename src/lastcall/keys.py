@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from joserfc.jwk import ECKey, KeySet
+from joserfc.jwk import ECKey
 
 from lastcall import secretfile
 from lastcall.clock import Entropy
@@ -106,11 +106,10 @@ class Keyring:
 
     def public(self) -> dict[str, object]:
         """Give the public key set (RFC 7517)."""
-        keys = KeySet([key.jwk for key in self._keys]).as_dict(private=False)["keys"]
         return {
             "keys": [
-                {**jwk, "kid": key.id, "alg": ALGORITHM, "use": "sig"}
-                for jwk, key in zip(keys, self._keys, strict=True)
+                {**key.jwk.as_dict(private=False), "kid": key.id, "alg": ALGORITHM, "use": "sig"}
+                for key in self._keys
             ]
         }
 

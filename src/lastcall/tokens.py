@@ -21,7 +21,7 @@ from lastcall.keys import ALGORITHM, SigningKey
 from lastcall.secretfile import Secrets
 
 MAX_LENGTH: Final = 4096
-"""Longest token that is looked at, in characters."""
+"""Longest access token that is looked at, in characters; the other forms are bounded themselves."""
 _SECRET: Final = 32
 _REFRESH: Final = re.compile(
     r"lcr_(?P<sid>[a-z0-9_]{1,80})\.(?P<generation>0|[1-9][0-9]{0,17})"
@@ -179,7 +179,7 @@ def parse_refresh(text: str, secrets: Secrets) -> RefreshToken:
     """Read a refresh token, its MAC first: without it whoever knows a session's id could end that
     session with a guess. Raises InvalidToken.
     """
-    match = _REFRESH.fullmatch(text) if len(text) <= MAX_LENGTH else None
+    match = _REFRESH.fullmatch(text)
     if match is None:
         raise InvalidToken
     body = text[: match.start("mac") - 1]
@@ -196,24 +196,24 @@ def seal_successor(
     parent: RefreshToken, successor: RefreshToken, secrets: Secrets, entropy: Entropy
 ) -> bytes:
     """Seal a successor's secret so that only its parent and this server together open it."""
-    return secretfile.seal(
-        _successor_key(parent, secrets), successor.secret, _place(successor), entropy
-    )
+    place = _place(successor.session_id, successor.generation)
+    return secretfile.seal(_successor_key(parent, secrets), successor.secret, place, entropy)
 
 
 def unseal_successor(parent: RefreshToken, sealed: bytes, secrets: Secrets) -> RefreshToken:
     """Give the parent's successor again, byte for byte. Raises SecretFileError."""
-    successor = RefreshToken(parent.session_id, parent.generation + 1, b"")
-    secret = secretfile.unseal(_successor_key(parent, secrets), sealed, _place(successor))
-    return RefreshToken(successor.session_id, successor.generation, secret)
+    generation = parent.generation + 1
+    place = _place(parent.session_id, generation)
+    secret = secretfile.unseal(_successor_key(parent, secrets), sealed, place)
+    return RefreshToken(parent.session_id, generation, secret)
 
 
 def _successor_key(parent: RefreshToken, secrets: Secrets) -> bytes:
     return secretfile.mac(secrets.successor, parent.secret)
 
 
-def _place(token: RefreshToken) -> bytes:
-    return f"{token.session_id}.{token.generation}".encode("ascii")
+def _place(session_id: SessionId, generation: int) -> bytes:
+    return f"{session_id}.{generation}".encode("ascii")
 
 
 # Service keys and single-use secrets: random, kept as hashes.

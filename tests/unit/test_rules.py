@@ -67,8 +67,7 @@ def test_a_session_that_ran_out_ended_when_it_ran_out_not_when_somebody_looked()
 def test_where_both_limits_fall_together_the_absolute_one_is_named() -> None:
     policy = Policy(timedelta(hours=1), timedelta(hours=24), timedelta(hours=24))
     ending = rules.ending(a_session(policy=policy), policy, START + timedelta(hours=24))
-    assert ending is not None
-    assert ending.reason == "expired_absolute"
+    assert ending == Ending("expired_absolute", START + timedelta(hours=24), SYSTEM)
 
 
 def test_the_limit_that_came_first_is_named_though_both_have_passed() -> None:
@@ -114,10 +113,11 @@ def test_a_loosened_policy_revives_no_session_and_lengthens_none() -> None:
 
 def test_the_expiry_that_is_shown_is_the_moment_at_which_the_session_ends() -> None:
     late = active_to(a_session(), START + timedelta(days=29, hours=12))
-    for session in (a_session(), late):
-        at = rules.expiry(session, POLICY)
-        assert rules.ending(session, POLICY, at - TICK) is None
-        assert rules.ending(session, POLICY, at) is not None
+    tight = Policy(timedelta(minutes=5), timedelta(minutes=30))
+    for session, policy in ((a_session(), POLICY), (late, POLICY), (a_session(), tight)):
+        at = rules.expiry(session, policy)
+        assert rules.ending(session, policy, at - TICK) is None
+        assert rules.ending(session, policy, at) is not None
 
 
 def test_a_live_session_passes_and_an_ended_one_says_who_ended_it_when_and_why() -> None:
@@ -256,8 +256,9 @@ def test_any_token_of_a_session_that_ran_out_has_its_ending_written(generation: 
 
 def test_a_rotation_keeps_the_parent_and_starts_its_repeats_anew() -> None:
     old = replace(a_session().lineage, repeats=7)
-    new = rules.rotated(old, hashed("new"), b"sealed", START)
-    assert (new.generation, new.secret_hash, new.rotated_at) == (2, hashed("new"), START)
+    later = old.rotated_at + timedelta(hours=1)
+    new = rules.rotated(old, hashed("new"), b"sealed", later)
+    assert (new.generation, new.secret_hash, new.rotated_at) == (2, hashed("new"), later)
     assert (new.previous_hash, new.sealed_successor, new.repeats) == (
         old.secret_hash,
         b"sealed",

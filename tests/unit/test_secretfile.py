@@ -108,7 +108,7 @@ def test_a_file_that_others_may_use_is_refused_with_the_command_that_mends_it(
         b"\xff\xfe\x00",
         b"\x00" * 64,
     ],
-    ids=repr,
+    ids=lambda text: repr(text).replace("\\", "/"),
 )
 def test_a_file_of_any_other_form_is_refused_and_not_shown(path: Path, text: str | bytes) -> None:
     write(path, text)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.unit.test_house import run
-from tools import check_locks, coverage_gate, find_browser, find_proxies
+from tools import check_locks, coverage_gate, find_browser, find_proxies, mutants
 
 HASH = "--hash=sha256:" + 64 * "0"
 
@@ -34,6 +34,40 @@ def test_a_lock_file_without_a_fault_passes() -> None:
     pin = "click==8.5.1 ; python_version > '3.2'"
     lock = f"# made by make lock\n{pin} \\\n    {HASH} \\\n    {HASH}\n    # via x\n"
     assert not list(check_locks.faults(lock, ["Click[extra]>=8"]))
+
+
+# Mutants
+
+
+RESULTS = """
+    lastcall.keys.x_new_key__mutmut_1: killed
+    lastcall.keys.xǁKeyringǁdue__mutmut_2: timeout
+    lastcall.ids.x__sortable__mutmut_10: survived
+    lastcall.ids.x__sortable__mutmut_11: no tests
+    lastcall.ids.x__sortable__mutmut_12: not checked
+"""
+
+
+def test_only_a_mutant_that_was_killed_or_ran_out_of_time_is_dead() -> None:
+    assert mutants.share(mutants.fates(RESULTS).values()) == 40
+
+
+def test_the_report_has_each_module_s_share_and_every_mutant_that_lives() -> None:
+    lines = mutants.report(mutants.fates(RESULTS)).splitlines()
+    assert [line.split() for line in lines[:2]] == [
+        ["lastcall.ids", "0", "of", "3", "0.0", "%"],
+        ["lastcall.keys", "2", "of", "2", "100.0", "%"],
+    ]
+    assert [line.partition(": ")[2] for line in lines[3:-1]] == [
+        "survived",
+        "no tests",
+        "not checked",
+    ]
+    assert lines[-1] == "40.0 % of 5 died."
+
+
+def test_where_nothing_was_tried_too_little_died() -> None:
+    assert mutants.share(()) < mutants.LEAST
 
 
 # The coverage gate
