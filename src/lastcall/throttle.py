@@ -9,7 +9,7 @@ Strangers get the same answers for known and unknown users.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Final
 
 from lastcall import limits, secretfile
@@ -88,10 +88,11 @@ class Throttle:
         """Give the slot of an address; who has a /64 of IPv6 has all of it. None on a socket."""
         if ip is None:
             return ()
-        address = ip_address(ip)
-        prefix = 64 if address.version == 6 else 32
-        network = ip_network((address.packed, prefix), strict=False)
-        return (self._slot(limit, network.network_address.packed),)
+        try:
+            value = ip_address(ip).packed[:8]  # of IPv4 that is all
+        except ValueError:
+            value = ip.encode("utf-8", "replace")  # whoever calls has another name for it
+        return (self._slot(limit, value),)
 
     def _slot(self, limit: Limit, value: bytes) -> Slot:
         # Keyed: nobody can choose an address to share another's slot.

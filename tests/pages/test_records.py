@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 
 import httpx
@@ -20,6 +22,7 @@ from lastcall.web import record_words
 from tests.pages.conftest import Sit
 from tests.pages.people import MAC, PHONE, SESSIONS, WINDOWS, Person
 from tests.pages.serving import EMAIL, PASSWORD, Running
+from tests.support.nodes import DATABASE
 
 ACTIVITY = "/settings/activity"
 AUDIT = "/account/audit"
@@ -35,13 +38,15 @@ def add(site: Running, email: str, name: str | None = None) -> User:
 
 
 def guess(site: Running, email: str = EMAIL) -> None:
-    """Try a wrong password for somebody, from far away."""
+    """Try a wrong password for somebody, from far away, long after the last attempt."""
 
     async def work() -> None:
         seen = SignIn(WINDOWS.user_agent, {}, "103.21.58.5")
         with pytest.raises(InvalidCredentials):
             await site.node.identity.sign_in(email, "not it", Client("browser"), seen)
 
+    with closing(sqlite3.connect(site.folder / DATABASE)) as db, db:
+        db.execute("DELETE FROM throttle")
     site.run(work())
 
 

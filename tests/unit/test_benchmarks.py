@@ -52,7 +52,7 @@ def test_every_operation_is_measured_beside_its_floors() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)["results"]
