@@ -114,8 +114,10 @@ async def _read(request: Request) -> bytes:
 
 
 def _require_type(request: Request, wanted: str) -> None:
-    """Raise UnsupportedMediaType unless the body has the type, in UTF-8. A form's or a text's type
-    is what a page elsewhere can send without asking first (ASVS 3.5.2)."""
+    """Raise UnsupportedMediaType unless the body has the type, in UTF-8, uncompressed. A form's or
+    a text's type is what a page elsewhere can send without asking first (ASVS 3.5.2)."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("the body must not be compressed")
     given = request.headers.getlist("content-type")
     kind, *parameters = (given[0] if len(given) == 1 else "").lower().split(";")
     charsets = {parameter.strip().replace('"', "") for parameter in parameters}
