@@ -85,6 +85,17 @@ async def test_two_answers_to_where_it_comes_from_must_both_be_good(served: Serv
             problem(response, 403, "csrf_failed")
 
 
+@pytest.mark.parametrize("path", ["/api/v1/sign-in", "/api/v1/sign-out"])
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}], ids=str)
+async def test_nobody_is_signed_in_or_out_by_a_form_of_another_site_that_brings_no_cookies(
+    served: Served, headers: dict[str, str], path: str
+) -> None:
+    """A browser keeps cookies back from such a form (SameSite), but takes those of its answer."""
+    response = await served.client(headers).post(path, json=SIGN_IN)
+    problem(response, 403, "csrf_failed")
+    assert "clear-site-data" not in response.headers
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

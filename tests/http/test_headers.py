@@ -1,46 +1,13 @@
-"""The headers that every response carries, whatever it is."""
+"""The headers of single kinds of answers; `test_every_answer` holds what all have."""
 
-import pytest
 from starlette.responses import HTMLResponse, Response
 
 from lastcall.device.agent import ACCEPT_CH
-from lastcall.http.api import ENDPOINTS
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE
 from lastcall.server import create_app
 from tests.http.serving import Served
 from tests.support.nodes import PASSWORD
-
-EVERYWHERE = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-}
-ASKED = [(endpoint.method, endpoint.path) for endpoint in ENDPOINTS] + [
-    ("GET", "/nowhere"),
-    ("OPTIONS", "/api/v1/session"),
-    ("TRACE", "/healthz"),
-    ("HEAD", "/healthz"),
-]
-
-
-@pytest.mark.parametrize(("method", "path"), ASKED)
-async def test_every_response_carries_them(served: Served, method: str, path: str) -> None:
-    for client in (served.client(), await served.browser()):
-        response = await client.request(method, path)
-        for name, value in EVERYWHERE.items():
-            assert response.headers[name] == value
-        cached = "max-age=300" in response.headers["cache-control"]
-        assert cached == (path == "/.well-known/jwks.json")
-        if not cached:
-            assert response.headers["cache-control"] == "no-store"
-        if response.content:
-            assert response.headers["content-type"]
 
 
 async def test_behind_tls_browsers_are_told_to_stay_there(secured: Served, served: Served) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,16 +17,24 @@ from tools.find_browser import FLAGS, find
 Sit = Callable[..., Person]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The browser that `make setup` found. It ends with the file: while Playwright runs, nothing
-    else can have an event loop in this thread."""
+@contextmanager
+def chromium(*flags: str) -> Iterator[Browser]:
+    """Start the browser that `make setup` found."""
     known = ROOT / ".venv" / "chromium-path"
     path = known.read_text() if known.exists() else find(os.environ)
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path or None, args=FLAGS)
+        options = [*FLAGS, *flags]
+        opened = playwright.chromium.launch(executable_path=path or None, args=options)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The tests' browser. It ends with the file: while Playwright runs, nothing else can have an
+    event loop in this thread."""
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -78,18 +78,23 @@ def serving(
     policy: Policy | None = None,
     path: str = "",
     passwords: Passwords | None = None,
+    origin: str = "http://localhost",
+    city_db: Path | None = None,
+    **options: Any,  # noqa: ANN401  uvicorn's own
 ) -> Iterator[Running]:
     """Serve a folder's database until the block ends: with more endpoints, filled before, by
-    another policy, under a path, or with passwords of a real cost, if need be."""
+    another policy, under a path, with passwords of a real cost, at another name, or
+    with data of cities, if need be."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        url = f"http://localhost:{listener.getsockname()[1]}{path}"
+        url = f"{origin}:{listener.getsockname()[1]}{path}"
         clock = MovableClock()
         settings = Settings(
             database_url=f"sqlite:///{folder / 'lastcall.db'}",
             public_url=url,
             policy=policy or Policy(),
             trusted_proxies=(ip_network("127.0.0.1"),),
+            city_db=city_db,
         )
         app = create_app(
             settings,
@@ -97,7 +102,9 @@ def serving(
             passwords=passwords or Passwords(CHEAP, threads=2),
             endpoints=[*ENDPOINTS, *more],
         )
-        config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, proxy_headers=False, **options
+        )
         server = uvicorn.Server(config)
         started: list[asyncio.AbstractEventLoop] = []
         ready = threading.Event()

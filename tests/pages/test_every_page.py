@@ -1,9 +1,6 @@
 """What holds for every page: readable by everybody, narrow or wide, and closed to other sites."""
 
-import http.server
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +14,7 @@ from lastcall.http.endpoint import Call, Endpoint
 from lastcall.http.guard import ANYONE
 from lastcall.sessions.model import Client, SignIn
 from tests.pages.conftest import Sit
+from tests.pages.elsewhere import elsewhere
 from tests.pages.people import PHONE, SESSIONS, WINDOWS, Person
 from tests.pages.serving import EMAIL, PASSWORD, Running, serving
 from tests.pages.tour import tour
@@ -74,7 +72,7 @@ def test_every_page_can_be_read_by_everybody_at_any_width(
                 found = axe.run(person.page).response["violations"]
                 bad = [(it["id"], [node["html"] for node in it["nodes"]]) for it in found]
                 assert not bad, f"{name} at {width} px"
-    assert len(titles) == 42
+    assert len(titles) == 43
     assert len(set(titles.values())) == 24
     assert all(title.endswith(" · lastcall") and title[0] != " " for title in titles.values())
 
@@ -194,26 +192,6 @@ def test_a_form_that_no_page_has_sent_is_refused(site: Running) -> None:
 
 
 # Other sites
-
-
-@contextmanager
-def elsewhere(host: str, page: str) -> Iterator[str]:
-    """Serve a page on another port of a host."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(page.encode())
-
-        def log_message(self, *_args: object) -> None: ...
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://{host}:{server.server_address[1]}/"
-        server.shutdown()
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])

@@ -1,7 +1,7 @@
 """What a call to the server is declared as: one table of who, what comes in and what goes out."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -35,11 +35,11 @@ _encoder: Final = msgspec.json.Encoder()
 class Call(Generic[P, B, Q]):
     """One request, as its handler sees it: checked, decoded, and its caller proved."""
 
-    request: Request
+    request: Request = field(repr=False)
     caller: P
     """What the endpoint's declaration of who may call yields."""
-    body: B
-    query: Q
+    body: B = field(repr=False)
+    query: Q = field(repr=False)
 
     @property
     def site(self) -> Site:
@@ -109,7 +109,7 @@ class Endpoint(Generic[P, B, Q]):
     back: str = "/settings/sessions"
     """The page to show again when a page's form can't be taken now."""
     own_site: bool = False
-    """Refused from other sites even without cookies, as signing in is. Always so for pages."""
+    """Refused from other sites even without cookies, as signing in and out. Always so for pages."""
     reads_body: bool = True
     """False: whatever comes as a body is not looked at."""
 

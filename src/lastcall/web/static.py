@@ -12,8 +12,12 @@ from lastcall.errors import NotFound
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE
 
-_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-"""With the charset that Starlette adds to texts. What has another ending is not served."""
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml; charset=utf-8",
+}
+"""What has another ending is not served."""
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
