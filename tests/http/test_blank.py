@@ -9,6 +9,7 @@ from lastcall.http.endpoint import API
 from lastcall.node import Node
 from lastcall.server import create_app
 from lastcall.settings import Settings
+from lastcall.stores.base import LogEnd
 from tests.http.cast import Cast, gather
 from tests.http.conftest import Serve
 from tests.http.serving import CHROME, Served, problem
@@ -38,6 +39,7 @@ async def test_a_blank_is_nobody_s_password_and_nobody_s_address(scene: Served, 
         body = {"email": email, "password": password}
         response = await scene.client().post(f"{API}/sign-in", json=body)
         problem(response, 401, "invalid_credentials")
+    assert isinstance(await scene.node.store.start_sign_in(""), LogEnd)
 
 
 async def test_a_blank_name_finds_nobody_who_has_none(scene: Served, cast: Cast) -> None:
