@@ -41,13 +41,16 @@ class Stage:
 
     ask: Asker
     node: Node
+    clock: FakeClock
     loop: asyncio.Runner
     member: str
     key: tuple[bytes, bytes]
     """A service's Authorization header."""
 
     def token(self) -> bytes:
-        """Sign the owner in: what was asked before may have ended her session."""
+        """Sign the owner in: what was asked before may have ended her session, or have guessed her
+        password too often for now."""
+        self.clock.advance(hours=1)
         return self.loop.run(sign_in(self.node)).access_token.encode()
 
     def speaks(self, one: AnyEndpoint) -> tuple[bytes, bytes]:
@@ -81,13 +84,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     errors = Errors()
     logging.getLogger().addHandler(errors)
     with asyncio.Runner() as loop:
-        node = loop.run(open_node(folder, FakeClock(), FakeEntropy()))
+        clock = FakeClock()
+        node = loop.run(open_node(folder, clock, FakeEntropy()))
         owner = loop.run(set_up(node)).user
         member = loop.run(add_user(node, owner, "mia@example.com"))
         app = create_app(node.settings, node=node)
         _, key = loop.run(node.services.create(owner.account_id, "shop", ("sessions",)))
         shown = b"authorization", b"Bearer " + key.encode()
-        yield Stage(Asker(app, loop), node, loop, member.id, shown)
+        yield Stage(Asker(app, loop), node, clock, loop, member.id, shown)
         loop.run(node.close())
     logging.getLogger().removeHandler(errors)
     assert errors.seen == []
@@ -278,6 +282,7 @@ HINTS = st.dictionaries(
 def test_whoever_knows_the_password_signs_in_whatever_their_browser_calls_itself(
     stage: Stage, hints: dict[str, bytes]
 ) -> None:
+    stage.clock.advance(hours=1)
     headers = [(name.encode(), value) for name, value in hints.items()]
     body = json.dumps({"email": "ada@example.com", "password": PASSWORD}).encode()
     answer = stage.ask("POST", b"/api/v1/sign-in", [*headers, JSON_TYPE], body)
