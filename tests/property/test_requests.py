@@ -5,7 +5,8 @@ import json
 import logging
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lastcall.digests import encode
 from lastcall.http.bodies import LIMIT
 from lastcall.http.csrf import SAFE
 from lastcall.http.endpoint import AnyEndpoint
+from lastcall.identity.model import User
 from lastcall.node import Node
 from lastcall.server import ENDPOINTS, create_app
 from tests.support.asking import Answer, Asker
@@ -43,9 +45,11 @@ class Stage:
     node: Node
     clock: FakeClock
     loop: asyncio.Runner
+    owner: User
     member: str
     key: tuple[bytes, bytes]
     """A service's Authorization header."""
+    numbers: Iterator[int] = field(default_factory=count)
 
     def token(self) -> bytes:
         """Sign the owner in: what was asked before may have ended her session, or have guessed her
@@ -64,7 +68,11 @@ class Stage:
         return b"cookie", b"lastcall-access=" + self.token()
 
     def path(self, one: AnyEndpoint) -> bytes:
-        return one.path.replace("{id}", self.member).replace("{sid}", "s_c1_x").encode()
+        member = self.member
+        if one.method == "DELETE" or one.path.endswith("/remove"):
+            email = f"gone-{next(self.numbers)}@example.com"
+            member = self.loop.run(add_user(self.node, self.owner, email)).id
+        return one.path.replace("{id}", member).replace("{sid}", "s_c1_x").encode()
 
 
 class Errors(logging.Handler):
@@ -91,7 +99,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         app = create_app(node.settings, node=node)
         _, key = loop.run(node.services.create(owner.account_id, "shop", ("sessions",)))
         shown = b"authorization", b"Bearer " + key.encode()
-        yield Stage(Asker(app, loop), node, clock, loop, member.id, shown)
+        yield Stage(Asker(app, loop), node, clock, loop, owner, member.id, shown)
         loop.run(node.close())
     logging.getLogger().removeHandler(errors)
     assert errors.seen == []
@@ -169,7 +177,7 @@ def pairs(draw: st.DrawFn, fields: list[str]) -> bytes:
 # Requests
 
 
-@settings(max_examples=100)
+@settings(max_examples=150)
 @given(data=st.data(), name=st.sampled_from(sorted(CALLS)))
 def test_any_json_is_taken_or_refused(stage: Stage, data: st.DataObject, name: str) -> None:
     one = CALLS[name]
@@ -197,7 +205,7 @@ def test_json_that_is_none_is_refused_by_every_call(stage: Stage, name: str, raw
     assert answer.expect_sound().status in (400, 422)
 
 
-@settings(max_examples=100)
+@settings(max_examples=150)
 @given(data=st.data(), name=st.sampled_from(sorted(FORMS)))
 def test_any_form_is_taken_or_refused(stage: Stage, data: st.DataObject, name: str) -> None:
     one = FORMS[name]
@@ -206,7 +214,7 @@ def test_any_form_is_taken_or_refused(stage: Stage, data: st.DataObject, name: s
     stage.ask(one.method, stage.path(one), headers, raw).expect_sound()
 
 
-@settings(max_examples=150)
+@settings(max_examples=200)
 @given(data=st.data(), path=st.sampled_from(sorted(READS)))
 def test_any_query_is_taken_or_refused(stage: Stage, data: st.DataObject, path: str) -> None:
     one = READS[path]
