@@ -10,6 +10,7 @@ import msgspec
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
+from msgspec import UNSET, UnsetType
 
 from lastcall import secretfile
 from lastcall.clock import Entropy
@@ -65,6 +66,9 @@ class _Claims(msgspec.Struct):
     account: str
     roles: tuple[str, ...]
     pos: tuple[str, str, int]
+    nbf: UnsetType = UNSET
+    """No token of ours has one: whichever does is refused, also by a clock for which it has begun
+    (ASVS 9.2.1)."""
 
 
 _claims_decoder = msgspec.json.Decoder(_Claims)

@@ -1,5 +1,6 @@
 """What comes in: types, sizes, and JSON that is meant to hurt."""
 
+import gzip
 from collections.abc import AsyncIterator
 
 import pytest
@@ -38,6 +39,18 @@ async def test_json_in_utf_8_is_taken(served: Served, kind: str) -> None:
 async def test_another_type_is_refused_whatever_is_in_it(served: Served, kind: str) -> None:
     response = await served.client({"Content-Type": kind}).post(SIGN_IN, content=GOOD)
     problem(response, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, identity", ""])
+async def test_a_compressed_body_is_refused_rather_than_read_as_it_is(
+    served: Served, coding: str
+) -> None:
+    bomb = gzip.compress(GOOD + b" " * 10_000_000)
+    for kind in ("application/json", "application/x-www-form-urlencoded"):
+        client = served.client({"Content-Type": kind, "Content-Encoding": coding})
+        for raw in (GOOD, bomb):
+            response = await client.post(SIGN_IN, content=raw)
+            problem(response, 415, "unsupported_media_type")
 
 
 async def test_no_type_at_all_is_refused(served: Served) -> None:

@@ -226,6 +226,7 @@ def test_a_token_without_a_key_id_is_refused() -> None:
     [
         "JWT",
         "jwt",
+        "AT+JWT",
         "secevent+jwt",
         "logout+jwt",
         "dbsc+jwt",
@@ -289,6 +290,13 @@ def test_a_token_of_another_server_with_the_same_names_is_refused() -> None:
 @pytest.mark.parametrize("name", sorted(CLAIMS))
 def test_a_token_that_lacks_a_claim_is_refused(name: str) -> None:
     refused(signed(HEADER, {key: value for key, value in CLAIMS.items() if key != name}))
+
+
+@pytest.mark.parametrize("after", [-60, 0, 60, None])
+def test_a_token_with_a_beginning_is_refused_though_we_signed_it(after: int | None) -> None:
+    """No token of ours has one, so nobody is let in before it (ASVS 9.2.1)."""
+    nbf = None if after is None else int(NOW.timestamp()) + after
+    refused(signed(HEADER, {**CLAIMS, "nbf": nbf}))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import contextlib
 import re
-from typing import Final, TypeVar, get_origin
+from datetime import datetime
+from typing import Annotated, Final, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -12,6 +13,9 @@ from lastcall.errors import FieldError, InvalidRequest
 from lastcall.http.problems import TooLarge, UnsupportedMediaType
 
 T = TypeVar("T")
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its offset from UTC (RFC 3339)."""
 
 LIMIT: Final = 64 * 1024
 """Largest body, in bytes."""
@@ -123,8 +127,10 @@ async def _read(request: Request) -> bytes:
 
 
 def _require_type(request: Request, wanted: str) -> None:
-    """Raise UnsupportedMediaType unless the body has the type, in UTF-8. A form's or a text's type
-    is what a page elsewhere can send without asking first (ASVS 3.5.2)."""
+    """Raise UnsupportedMediaType unless the body has the type, in UTF-8, uncompressed. A form's or
+    a text's type is what a page elsewhere can send without asking first (ASVS 3.5.2)."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("the body must not be compressed")
     given = request.headers.getlist("content-type")
     kind, *parameters = (given[0] if len(given) == 1 else "").lower().split(";")
     charsets = {parameter.strip().replace('"', "") for parameter in parameters}
@@ -142,14 +148,19 @@ def _readable(raw: bytes) -> bool:
 
 
 def _convert(pairs: list[tuple[str, str]], kind: type[T]) -> T:
-    names, lists = _names(kind)
-    fields: dict[str, str | list[str]] = {name: [] for name in lists}
+    types = _types(kind)
+    fields: dict[str, str | list[str]] = {
+        name: [] for name, declared in types.items() if get_origin(declared) is tuple
+    }
     for name, value in pairs:
         field = fields.get(name)
         if isinstance(field, list):
             field += filter(None, value.split(","))
-        elif field is not None and name in names:
+        elif field is not None and name in types:
             raise InvalidRequest(FieldError(name, "repeated", "this may be given once"))
+        elif Moment in get_args(types.get(name)) and ":" not in value:
+            # msgspec would take a number for seconds, and fail over one that is no time.
+            raise InvalidRequest(FieldError(name, "invalid", "this is not a time with its offset"))
         else:
             fields[name] = value
     try:
@@ -158,10 +169,8 @@ def _convert(pairs: list[tuple[str, str]], kind: type[T]) -> T:
         raise InvalidRequest(field_error(error)) from error
 
 
-def _names(kind: type[object]) -> tuple[frozenset[str], frozenset[str]]:
-    """Give the names of a struct's fields, and of those among them that are tuples."""
+def _types(kind: type[object]) -> dict[str, object]:
+    """Give the types of a struct's fields, by name."""
     if not issubclass(kind, msgspec.Struct):
-        return frozenset(), frozenset()
-    fields = msgspec.structs.fields(kind)
-    tuples = (field.name for field in fields if get_origin(field.type) is tuple)
-    return frozenset(field.name for field in fields), frozenset(tuples)
+        return {}
+    return {field.name: field.type for field in msgspec.structs.fields(kind)}

@@ -1,6 +1,5 @@
 """What happened: to the caller, as their activity, and in an account, as its audit log."""
 
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import UNSET, Meta
@@ -9,6 +8,7 @@ from starlette.responses import Response
 from lastcall.audit import Outcome, RecordType
 from lastcall.http import cursors
 from lastcall.http.admins import admin_of
+from lastcall.http.bodies import Moment
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint, reply
 from lastcall.http.guard import ADMIN, SESSION
 from lastcall.http.wire_records import EventList, events
@@ -16,8 +16,6 @@ from lastcall.identity.administration import Records, read_activity
 from lastcall.ids import MAX_LENGTH
 from lastcall.sessions.service import Caller
 from lastcall.stores.base import RecordQuery
-
-Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class Filter(cursors.Part):
