@@ -21,17 +21,18 @@ demo: .venv/installed  ## fill a throw-away database, serve it, and print where 
 	@$(BIN)/lastcall demo
 
 # One worker per processor; a file's tests stay together, so that they share its servers and browsers.
-test: .venv/installed .venv/chromium-path  ## run all tests, in a real browser too; fails when coverage falls
+test: .venv/installed .venv/chromium-path .venv/proxies/found.json  ## run all tests, in a real browser too; fails when coverage falls
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=json:.venv/coverage.json \
 		--cov-report=term-missing:skip-covered
 	@$(BIN)/python -m tools.coverage_gate .venv/coverage.json coverage-floor.txt
 
-check: .venv/installed  ## format, lint, types, which module may import which, lock files
+check: .venv/installed  ## format, lint, types, which module may import which, lock files, secrets
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.check_locks
+	$(BIN)/python -m tools.check_comparisons
 
 bench: .venv/installed  ## measure what is fast, and say how
 	@$(BIN)/python -m benchmarks
@@ -64,3 +65,6 @@ lock: .venv/created  ## choose all dependencies' versions anew and write them to
 
 .venv/chromium-path: .venv/installed tools/find_browser.py
 	@$(BIN)/python -m tools.find_browser $@
+
+.venv/proxies/found.json: .venv/installed tools/find_proxies.py
+	@$(BIN)/python -m tools.find_proxies $@

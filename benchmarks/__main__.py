@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from uvicorn import Config
 
-from benchmarks import in_process, live, over_http, pages, report, servers
+from benchmarks import in_process, live, over_http, pages, report, servers, strangers
 from benchmarks.client import Refused
 from benchmarks.floor import Floor
 from benchmarks.measure import Case, Outcome, compare
@@ -100,6 +100,7 @@ async def _measure(
             for case in (
                 *over_http.cases(scene, *ports, ends_a_turn),
                 *in_process.cases(scene, node, floor),
+                *await strangers.cases(node),
                 *more,
             )
             if only is None or any(name in case.name for name in only)

@@ -138,13 +138,14 @@ class LastOwner(Conflict):
 
 
 class RateLimited(Refused):
-    """Too often; `retry_after` is in seconds."""
+    """Too often; `retry_after` is in seconds, `limit` is the name of what was exceeded, if any."""
 
     code = "rate_limited"
     text = "too many attempts; wait a little"
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, limit: str = "") -> None:
         self.retry_after = retry_after
+        self.limit = limit
         super().__init__()
 
 

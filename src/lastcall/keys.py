@@ -6,7 +6,7 @@ starts, and verifies until the last token that it signed has run out.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -34,17 +34,17 @@ class StoredKey:
     id: str
     created_at: datetime
     signs_from: datetime
-    sealed: bytes
+    sealed: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class SigningKey:
+class SigningKey(secretfile.Unshared):
     """A signing key, open."""
 
     id: str
     created_at: datetime
     signs_from: datetime
-    jwk: ECKey
+    jwk: ECKey = field(repr=False)
 
 
 def new_key(

@@ -47,6 +47,12 @@ class Metrics:
             "Refresh tokens that took the place of another: refreshes and fresh proofs",
             registry=self._own,
         )
+        self._refused = Counter(
+            "lastcall_attempts_refused",
+            "Attempts that were not looked at, being too many, by the limit",
+            ("limit",),
+            registry=self._own,
+        )
         self._seq = Gauge(
             "lastcall_log_seq",
             "The event log's end",
@@ -63,6 +69,10 @@ class Metrics:
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
         self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def refused(self, limit: str) -> None:
+        """Count an attempt that was refused unseen."""
+        self._refused.labels(limit).inc()
 
     def committed(self, writes: Sequence[base.Write], committed: base.Committed) -> None:
         """Count what a commit has done."""

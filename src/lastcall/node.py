@@ -20,6 +20,7 @@ from lastcall.settings import Settings, counts_are_shared
 from lastcall.signing import Signing
 from lastcall.stores import base
 from lastcall.stores.opening import open_store
+from lastcall.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Node:
         if serving:
             await signing.ring()
             recognise(None, {})  # compiles its rules now and not at the first sign-in
+        throttle = Throttle(store, secrets.throttle, clock, metrics.refused)
         sessions = Sessions(
             store=store,
             secrets=secrets,
@@ -89,12 +91,13 @@ class Node:
             issuer=issuer,
             audience=settings.audience or issuer,
             cell=born.cell,
+            throttle=throttle,
             clock=clock,
             entropy=entropy,
         )
         passwords = passwords or Passwords()
-        identity = Identity(store, sessions, passwords, clock, entropy)
-        links = Links(store, sessions, identity, passwords, clock, entropy)
+        identity = Identity(store, sessions, passwords, throttle, clock, entropy)
+        links = Links(store, sessions, identity, passwords, throttle, clock, entropy)
         return cls(
             settings=settings,
             store=store,

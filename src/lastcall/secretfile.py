@@ -11,7 +11,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -26,8 +26,18 @@ _PREFIX = "lastcall-secret-1:"
 _SIZE = 32
 
 
+class Unshared:
+    """Keys in the clear: they can't be pickled, which is how Python hands values to another process
+    or keeps them in a file. Whoever needs them there opens them there."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys stay in the process that has opened them")
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class Secrets:
+class Secrets(Unshared):
     """The keys derived from the secret file, one a use."""
 
     refresh: bytes
@@ -38,6 +48,8 @@ class Secrets:
     """Seals the private signing keys."""
     device: bytes
     """Proves that this server set a device cookie."""
+    throttle: bytes
+    """Chooses where attempts are counted."""
     check: bytes
     """Tells whether a database and a file belong together; proves nothing else."""
 
@@ -78,11 +90,13 @@ def create(path: Path, entropy: Entropy) -> Secrets:
 def read(path: Path) -> Secrets:
     """Read the secret file. Raises SecretFileError when it is missing, open to others or broken."""
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise SecretFileError(
-                f"the secret file {path} can be read by others; run: chmod 600 {path}"
-            )
-        text = path.read_text("ascii").strip()
+        with path.open(encoding="ascii") as file:
+            # The mode of what is read, not of what had the name a moment ago.
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise SecretFileError(
+                    f"the secret file {path} can be read by others; run: chmod 600 {path}"
+                )
+            text = file.read().strip()
     except FileNotFoundError as error:
         raise SecretFileError(
             f"the database's secret file {path} is missing; put it back or set "

@@ -40,7 +40,7 @@ def test_programs_get_one_object_with_every_check(acme: Lastcall) -> None:
 
 
 def test_a_problem_ends_with_1_and_a_warning_with_0(acme: Lastcall) -> None:
-    Path("lastcall.db").chmod(0o644)
+    Path("lastcall.db").chmod(0o640)
     done = acme("doctor", "--json", *QUIET)
     assert (done.status, done.data["ok"]) == (0, True)
     assert states(done.data["checks"])["modes"] == "warning"

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import urllib.request
@@ -175,7 +176,9 @@ def test_the_demo_is_full_and_is_gone_at_its_end(tmp_path: Path) -> None:
         tokens = fetch(api + "/sign-in", {"email": data["email"], "password": data["password"]})
         active = fetch(api + "/sessions", token=tokens["access_token"])["sessions"]
         ended = fetch(api + "/sessions?ended=true", token=tokens["access_token"])["sessions"]
-        assert list((tmp_path / "tmp").iterdir())
+        (home,) = (tmp_path / "tmp").iterdir()
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(file.stat().st_mode) for file in home.iterdir()} == {0o600}
         assert stop(process, signal.SIGTERM) == (0, "", "")
     others = [session for session in active if not session["current"]]
     assert len(others) >= 9

@@ -204,6 +204,8 @@ def test_an_older_database_is_refused_until_it_is_migrated(
 
 
 def test_a_file_that_is_no_database_is_refused(lastcall: Lastcall) -> None:
-    Path("lastcall.db").write_text("not a database, but long enough to be read as one" * 99)
+    file = Path("lastcall.db")
+    file.write_text("not a database, but long enough to be read as one" * 99)
+    file.chmod(0o600)
     done = lastcall("user", "list")
     assert (done.status, done.err) == (1, "lastcall: the file is not a database\n")

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from logging.config import DictConfigurator
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -11,7 +13,8 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from lastcall.cli import worker
-from lastcall.cli.worker import LimitedProtocol, WithoutQuery
+from lastcall.cli.serving import FORMATTERS
+from lastcall.cli.worker import LimitedProtocol, WithoutQuery, WithoutWords
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -115,3 +118,23 @@ def test_the_access_log_holds_no_query_and_no_token(path: str, shown: str) -> No
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "%s", arguments, None)
     assert WithoutQuery().filter(record)
     assert record.args == ("127.0.0.1:1", "GET", shown, "1.1", 200)
+
+
+def test_the_log_holds_no_word_of_an_error_whoever_logs_it() -> None:
+    """As the event loop does, or the server, with all that caused it."""
+    words = "planted", "in an error"
+    try:
+        try:
+            raise ValueError(" ".join(words))  # noqa: TRY301  an error with a cause is the point
+        except ValueError as error:
+            raise RuntimeError(" ".join(words)) from error
+    except RuntimeError:
+        raised = sys.exc_info()
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "failed", (), raised)
+    logged = WithoutWords().format(record)
+    assert logged.startswith("failed\nRuntimeError\n")
+    assert "caused by ValueError\n" in logged
+    assert "in test_the_log_holds_no_word" in logged
+    assert " ".join(words) not in logged
+    used = DictConfigurator({"version": 1}).configure_formatter(FORMATTERS["plain"])
+    assert isinstance(used, WithoutWords)

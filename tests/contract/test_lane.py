@@ -1,5 +1,6 @@
 """A lane whose database fails at the worst moments: faults, put into real connections."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, NullPool, create_engine, text
 
 from lastcall.errors import Unavailable
+from lastcall.stores import sqlite
 from lastcall.stores.lane import Lane
 
 
@@ -85,3 +87,27 @@ async def test_a_statement_that_is_wrong_fails_alone(lane: Lane) -> None:
         await lane.run(lambda db: db.exec_driver_sql("INSERT INTO written VALUES (?)", (1, 2)))
     await lane.run(write)
     assert await lane.run(count) == 1
+
+
+async def test_a_read_that_fails_half_way_leaves_no_old_snapshot_to_those_that_follow(
+    tmp_path: Path,
+) -> None:
+    """However long somebody holds the error, as a log or a debugger does."""
+    path = tmp_path / "any.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (n); INSERT INTO t VALUES (1)")
+    other.executemany("INSERT INTO t VALUES (?)", [(1,)] * 500)
+    lane = Lane("reads", sqlite.engine(path).connect, "BEGIN")
+
+    def fail(db: Connection) -> None:
+        rows = db.execute(text("SELECT n FROM t"))
+        raise ValueError(next(iter(rows)).n)
+
+    with pytest.raises(ValueError, match="1") as held:
+        await lane.run(fail)
+    other.execute("UPDATE t SET n = 2")
+    newest = await lane.run(lambda db: db.execute(text("SELECT min(n) FROM t")).scalar_one())
+    assert newest == 2
+    assert held.value.__traceback__ is not None
+    await asyncio.to_thread(lane.close)
+    other.close()

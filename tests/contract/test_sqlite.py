@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import DBAPIError
 
 from lastcall.errors import Unavailable
 from lastcall.sessions.model import SignIn
@@ -274,3 +275,12 @@ async def test_no_index_holds_a_column_that_a_rotation_writes(
     held = {row[2] for name in indexes for row in db.execute(f"PRAGMA index_info({name})")}
     db.close()
     assert held & written == set()
+
+
+def test_a_database_s_error_shows_nothing_of_what_was_to_be_written(tmp_path: Path) -> None:
+    """Hashes, addresses and names are bound to its statements."""
+    with sqlite.engine(tmp_path / "any.db").connect() as db, pytest.raises(DBAPIError) as caught:
+        db.execute(text("INSERT INTO nowhere VALUES (:value)"), {"value": "planted".upper()})
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "INSERT INTO nowhere" in shown
+    assert "PLANTED" not in shown

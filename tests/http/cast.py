@@ -62,6 +62,10 @@ async def _gather(folder: Path) -> Cast:
         scope: (await node.services.create(acme.id, scope, (scope,)))[1]
         for scope in ("verify", "sessions", "metrics")
     }
+    keys |= {
+        f"{scope} elsewhere": (await node.services.create(other.id, scope, (scope,)))[1]
+        for scope in ("sessions", "metrics")
+    }
     spare, _ = await node.services.create(acme.id, "spare", ("verify",))
     mia = await _sign_in(node, "mia")
     kept, over = await _sign_in(node, "bob"), await _sign_in(node, "bob")
@@ -71,6 +75,7 @@ async def _gather(folder: Path) -> Cast:
     )
     ended = await _sign_in(node, "ada")
     await node.sessions.endings.sign_out(ended.session.id)
+    olga = await _sign_in(node, "olga")
     cast = Cast(
         folder,
         {
@@ -81,7 +86,7 @@ async def _gather(folder: Path) -> Cast:
             "admin": (await _sign_in(node, "grace")).access_token,
             "owner": (await _sign_in(node, "ada")).access_token,
             "admin elsewhere": (await _sign_in(node, "adam")).access_token,
-            "owner elsewhere": (await _sign_in(node, "olga")).access_token,
+            "owner elsewhere": olga.access_token,
             "vouched": await _vouched(node, acme, keys["sessions"]),
             **keys,
         },
@@ -89,6 +94,7 @@ async def _gather(folder: Path) -> Cast:
             "user": bob.id,
             "invited": carol.id,
             "session": kept.session.id,
+            "session elsewhere": olga.session.id,
             "termination": gone.id,
             "key": spare.id,
         },

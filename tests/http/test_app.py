@@ -1,5 +1,6 @@
 """The application around the endpoints: opening, mounting, failing, surviving; and pages."""
 
+import traceback
 from collections.abc import AsyncIterator
 
 import httpx
@@ -21,7 +22,7 @@ from lastcall.errors import (
     Unavailable,
 )
 from lastcall.http.api import ENDPOINTS
-from lastcall.http.app import App
+from lastcall.http.app import App, BrokenOff
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE, SESSION, VISITOR, Visitor
 from lastcall.http.problems import Problem
@@ -76,7 +77,11 @@ async def test_an_error_has_its_problem(
         assert response.headers["retry-after"] == "7"
 
 
-async def test_an_answer_that_fails_half_way_does_not_look_complete(served: Served) -> None:
+async def test_an_answer_that_fails_half_way_does_not_look_complete_and_says_no_word_either(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever serves the application logs what it raises, with all that caused it."""
+
     async def half() -> AsyncIterator[bytes]:
         yield b"half"
         raise ValueError(SECRET)
@@ -88,8 +93,11 @@ async def test_an_answer_that_fails_half_way_does_not_look_complete(served: Serv
         Endpoint(method="GET", path="/half", caller=ANYONE, handler=stream, summary="")
     ]
     app = create_app(served.settings, node=served.node, endpoints=endpoints)
-    with pytest.raises(ValueError, match=SECRET):
+    with pytest.raises(BrokenOff) as caught:
         await served.at(app).client().get("/half")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert "unexpected ValueError" in caplog.text
+    assert SECRET not in caplog.text
 
 
 async def test_the_server_is_healthy_and_ready(served: Served) -> None:

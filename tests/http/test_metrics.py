@@ -97,6 +97,9 @@ async def test_a_key_reads_them_from_anywhere_with_the_scope_alone(served: Serve
         {"Via": "1.1 proxy"},
         {"Host": "id.example.com"},
         {"Host": "localhost.evil.example"},
+        {"Host": ""},
+        {"Host": "evil.example/@x"},
+        {"Host": "["},
     ],
 )
 async def test_what_comes_through_a_proxy_of_this_machine_is_not_this_machine(
@@ -104,6 +107,16 @@ async def test_what_comes_through_a_proxy_of_this_machine_is_not_this_machine(
 ) -> None:
     async with served.client(headers) as client:
         problem(await client.get("/metrics"), 401, "token_missing")
+
+
+async def test_behind_tls_nobody_is_this_machine(secured: Served) -> None:
+    """A proxy on it may come as it does: from loopback, by a loopback name, without a header."""
+    local = {"Host": "127.0.0.1:8000"}
+    async with secured.client(local) as client:
+        problem(await client.get("/metrics"), 401, "token_missing")
+    key = await secured.key("metrics")
+    async with secured.client({**local, "Authorization": f"Bearer {key}"}) as client:
+        assert (await client.get("/metrics")).status_code == 200
 
 
 def test_several_processes_answer_for_all_of_them(tmp_path: Path) -> None:

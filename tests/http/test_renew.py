@@ -8,6 +8,7 @@ from lastcall.http.local import local_path
 from lastcall.settings import Settings
 from tests.http.conftest import Serve
 from tests.http.serving import Served, problem, set_cookies
+from tests.support.elsewhere import ELSEWHERE
 
 NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
@@ -86,38 +87,6 @@ async def test_an_ended_session_goes_to_sign_in_with_its_cookies_which_can_tell_
     response = await renew(browser, "/a")
     assert response.headers["location"] == "/sign-in?next=/a"
     assert "set-cookie" not in response.headers
-
-
-ELSEWHERE = [
-    "//evil.example",
-    "/\\evil.example",
-    "\\\\evil.example",
-    "/%09/evil.example",
-    "/\t/evil.example",
-    "/%2f/evil.example",
-    "/%5cevil.example",
-    "https:evil.example",
-    "https://evil.example/",
-    "//user@evil.example",
-    "/..//evil.example",
-    "/./a",
-    "/a/../b",
-    "/%2e%2e/a",
-    "/a//b",
-    "/\u2028",
-    "/é",
-    "javascript:alert(1)",
-    "data:text/html,x",
-    "evil.example",
-    "",
-    " /a",
-    "/a b",
-    "/a\r\nX-Y: z",
-    "/a%0d%0aX-Y: z",
-    "/%",
-    "/" + "a" * 3000,
-    "/a?<script>",
-]
 
 
 @pytest.mark.parametrize("target", ELSEWHERE, ids=lambda target: ascii(target)[:30])

@@ -2,6 +2,7 @@
 of two companies' worth of tokens, passwords, links and keys, and then a search for each of them."""
 
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Life:
         ada = await self.change_password(ada, password)
         await self.invite(ada)
         await self.use_keys(ada)
+        await self.look_and_take_away(ada)
         await self.end(ada)
 
     async def set_up(self, url: str, password: str) -> None:
@@ -199,6 +201,60 @@ class Life:
         await self.ask("DELETE", f"{API}/keys/{made['id']}", access)
         await self.ask("GET", f"{API}/users?external_id=7", key)
 
+    async def look_and_take_away(self, ada: dict[str, Any]) -> None:
+        browser = self.client()
+        browser.cookies.update({"lastcall-access": ada["access_token"]})
+        browser.headers.update({"Sec-Fetch-Site": "same-origin"})
+        (user,) = (user for user in (await self.users(ada)) if user["email"] == BOB)
+        for path in (
+            *("/settings/sessions", "/settings/security", "/settings/activity", "/account/users"),
+            *("/account/audit", f"/account/users/{user['id']}", "/settings/sessions?ended=true"),
+            *(f"/account/audit/export?format={format_}" for format_ in ("csv", "json")),
+            *(f"/settings/activity/export?format={format_}" for format_ in ("csv", "json")),
+        ):
+            assert (await self.ask("GET", path, client=browser)).status_code == 200, path
+        wrong = self.plant("guess at a page", "planted: guessed at a page")
+        form = {"current_password": wrong, "new_password": wrong}
+        await self.ask("POST", "/settings/security", client=browser, data=form)
+        await self.ask("POST", "/reauthenticate", client=browser, data={"password": wrong})
+        suspended = {"status": "suspended"}
+        await self.ask("PATCH", f"{API}/users/{user['id']}", ada["access_token"], json=suspended)
+        await self.ask("DELETE", f"{API}/users/{user['id']}", ada["access_token"])
+
+    async def users(self, ada: dict[str, Any]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (
+            await self.ask("GET", f"{API}/users", ada["access_token"])
+        ).json()["users"]
+        return found
+
+    async def crash(self, folder: Path) -> list[int]:
+        """Ask for what can't be read anymore, once half way; give what is answered then."""
+        (own,) = (text for name, text in self.secrets.items() if name.startswith("new password"))
+        ada = await self.tokens("/sign-in", {"email": ADA, "password": own})
+        access = ada["access_token"]
+        key = await self.ask(
+            "POST", f"{API}/keys", access, gives=True, json={"name": "x", "scopes": ["sessions"]}
+        )
+        service = self.plant("service key", key.json()["key"])
+        browser = self.client()
+        browser.cookies.update({"lastcall-access": access})
+        damage(folder, "UPDATE audit SET device = '{'")
+        statuses = []
+        with pytest.raises(httpx.RemoteProtocolError):
+            await browser.get("/account/audit/export")
+        damage(folder, "UPDATE sessions SET device = '{'")
+        for method, path, token, body in (
+            ("GET", "/session", access, None),
+            ("POST", "/reauthenticate", access, {"password": own}),
+            ("POST", "/refresh", None, {"refresh_token": ada["refresh_token"]}),
+            ("DELETE", f"/sessions/{ada['session']['id']}", service, None),
+        ):
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            answer = await self.client().request(method, API + path, headers=headers, json=body)
+            statuses.append(answer.status_code)
+            self.answers.append(f"{answer.headers}\n{answer.text}")
+        return statuses
+
     async def end(self, ada: dict[str, Any]) -> None:
         access = ada["access_token"]
         for path in ("/audit?limit=200", "/activity?limit=200", "/users", "/keys", "/services"):
@@ -227,6 +283,14 @@ async def living(
             return one
 
         yield Life(client)
+
+
+def damage(folder: Path, statement: str) -> None:
+    """Do to a database what nothing of lastcall would."""
+    db = sqlite3.connect(folder / DATABASE)
+    with db:
+        db.execute(statement)
+    db.close()
 
 
 def _secret(invitation: dict[str, str]) -> str:
@@ -272,11 +336,18 @@ async def test_no_secret_gets_into_any_answer_log_at_debug_or_the_database(
 async def test_no_secret_gets_into_what_a_server_process_writes_its_access_log_included(
     tmp_path: Path,
 ) -> None:
+    """Nor when it fails, in the middle of an answer too, nor when it ends."""
     log = tmp_path / "log"
     with log.open("w") as errors, serving(tmp_path, "--access-log", errors=errors) as server:
         assert server.setup_url is not None
         async with living(server.url) as life:
             await life.live(server.setup_url)
+            assert await life.crash(tmp_path) == [500] * 4
         logged = log.read_text()
         assert logged.count("\n") > 80
         assert_kept(life, logged, tmp_path)
+    assert server.process.returncode == 0
+    logged = log.read_text()  # its end included
+    assert logged.count("unexpected DecodeError") == 5
+    assert "raise BrokenOff" in logged
+    assert not found(life.secrets, logged)

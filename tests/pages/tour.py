@@ -1,10 +1,14 @@
 """A walk through every page in each of its states, for whoever looks at them all."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from playwright.sync_api import expect
 
+from lastcall.errors import InvalidCredentials
 from lastcall.events import Actor
+from lastcall.limits import SIGN_IN_USER
+from lastcall.sessions.model import Client, SignIn
 from tests.pages.people import SESSIONS, Person
 from tests.pages.serving import Running
 
@@ -63,8 +67,21 @@ def _sign_in(person: Person, email: str, password: str) -> Iterator[Stop]:
     person.signs_in(email, "not it")
     expect(person.page.get_by_role("alert")).to_be_visible()
     yield "sign-in-wrong", person
+    person.site.run(_guess(person.site, "crowd@example.com"))
+    person.signs_in("crowd@example.com", "not it")
+    expect(person.page.get_by_role("alert")).to_contain_text("2")  # minutes, in any language
+    yield "sign-in-too-many", person
     person.signs_in(email, password)
     person.is_at(SESSIONS)
+
+
+async def _guess(site: Running, email: str) -> None:
+    """Use up what strangers may guess at a user."""
+    for _ in range(SIGN_IN_USER.attempts):
+        with suppress(InvalidCredentials):
+            await site.node.identity.sign_in(
+                email, "not it", Client("native"), SignIn(None, {}, None)
+            )
 
 
 def _sessions(person: Person) -> Iterator[Stop]:

@@ -218,8 +218,8 @@ def test_no_text_opens_a_link(runner: tuple[asyncio.Runner, Node], text: str) ->
 
     async def tries() -> Any:  # noqa: ANN401
         with pytest.raises(NotFound):
-            await node.links.welcome(text)
+            await node.links.welcome(text, None)
         with pytest.raises(NotFound):
-            await node.links.require_setup(text)
+            await node.links.require_setup(text, None)
 
     loop.run(tries())

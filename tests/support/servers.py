@@ -62,7 +62,9 @@ def add_owner(folder: Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, errors: IO[str] | None = None) -> Iterator[Server]:
+def serving(
+    folder: Path, *arguments: str, errors: IO[str] | None = None, umask: int = -1
+) -> Iterator[Server]:
     """Run a server on a folder's database until the block ends; its log may go to a file."""
     command = [sys.executable, "-m", "lastcall", "serve", "--port", "0", "--json", *arguments]
     process = subprocess.Popen(
@@ -72,6 +74,7 @@ def serving(folder: Path, *arguments: str, errors: IO[str] | None = None) -> Ite
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
+        umask=umask,
     )
     try:
         assert process.stdout is not None
@@ -93,9 +96,15 @@ class Connection:
         self._writer: asyncio.StreamWriter | None = None
 
     async def request(
-        self, method: str, path: str, body: object = None, token: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        token: str | None = None,
+        forwarded_for: str | None = None,
     ) -> tuple[int, Any]:
-        """Send a request; give the status and the decoded body."""
+        """Send a request; give the status and the decoded body. `forwarded_for` is the client's
+        address, as a proxy tells it."""
         if self._reader is None or self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         raw = b"" if body is None else json.dumps(body).encode()
@@ -103,6 +112,7 @@ class Connection:
         head += f"Content-Length: {len(raw)}\r\n"
         head += "Content-Type: application/json\r\n" if raw else ""
         head += f"Authorization: Bearer {token}\r\n" if token else ""
+        head += f"X-Forwarded-For: {forwarded_for}\r\n" if forwarded_for else ""
         self._writer.write(head.encode() + b"\r\n" + raw)
         await self._writer.drain()
         answer = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()

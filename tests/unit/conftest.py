@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from lastcall.node import Node
+from lastcall.sessions.minting import Tokens
 from tests.support.doctor import Doctor, born, open_folder
+from tests.support.nodes import set_up
+
+
+@pytest.fixture
+async def ada(node: Node) -> Tokens:
+    """The owner of the first account, signed in by a browser."""
+    return await set_up(node)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from lastcall.node import Node
 from lastcall.sessions.minting import Tokens
 from lastcall.stores import base
 from tests.support.fakes import START
-from tests.support.nodes import BROWSER, SEEN, add_user, calls, set_up, sign_in
+from tests.support.nodes import BROWSER, SEEN, add_user, calls, sign_in
 from tests.support.values import a_user
 
 ROLES: tuple[Role, ...] = ("owner", "admin", "member")
@@ -67,12 +67,6 @@ def test_nobody_does_to_themselves_what_only_others_may() -> None:
 
 
 # Who is an admin
-
-
-@pytest.fixture
-async def ada(node: Node) -> Tokens:
-    """The owner of the account, signed in."""
-    return await set_up(node)
 
 
 @pytest.fixture
@@ -320,14 +314,14 @@ async def test_a_user_is_added_with_their_invitation_or_not_at_all(
     ]
     assert len(commits) == 1
     assert (user.role, user.password_changed_at) == ("admin", None)
-    assert (await node.links.welcome(invitation.secret)).user == user
+    assert (await node.links.welcome(invitation.secret, None)).user == user
     await refused(
         node,
         owner,
         Conflict,
         lambda: node.administration.add(owner, "NEW@example.com", None, "member"),
     )
-    assert (await node.links.welcome(invitation.secret)).user == user
+    assert (await node.links.welcome(invitation.secret, None)).user == user
     for email, name in (("no address", None), ("x@example.com", "\x00")):
         with pytest.raises(InvalidRequest):
             await node.administration.add(owner, email, name, "member")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from benchmarks import pages
+from benchmarks import pages, strangers
 from benchmarks.client import Refused, User, always, load, request
 from benchmarks.measure import Case, Outcome, Side, Turn, compare
 from tests.conftest import ROOT
@@ -63,6 +63,7 @@ def test_every_operation_is_measured_beside_its_floors() -> None:
         *((name, 1) for name in ("sign-in", "live-told", "live-session")),
         *((name, n) for name in names + inside for n in (1, 32)),
         *((name, 1) for name, _ in pages.PAGES),
+        *((f"wrong.{kind}", 1) for kind in strangers.KINDS),
     }
     for result in results:
         assert result["lastcall"]["rate"] > 0

@@ -99,7 +99,7 @@ def test_what_belongs_to_somebody_else_beside_the_database_is_a_problem(doctor: 
 
 
 @pytest.mark.parametrize(
-    ("mode", "state"), [(0o600, "ok"), (0o640, "warning"), (0o604, "warning"), (0o620, "problem")]
+    ("mode", "state"), [(0o600, "ok"), (0o640, "warning"), (0o604, "problem"), (0o620, "problem")]
 )
 def test_a_file_that_others_may_use_is_said(doctor: Doctor, mode: int, state: str) -> None:
     doctor.path.chmod(mode)

@@ -120,3 +120,20 @@ def test_an_address_is_shown_as_it_is_written_but_for_its_domain() -> None:
 def test_the_key_of_a_key_is_itself(address: str) -> None:
     key = email_key(address)
     assert email_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("＜admin@example.com", ""),  # becomes <
+        ("admin@example﹒﹒com", ""),  # two dots
+        ("﹒admin@example.com", ""),  # a dot at the start
+        ("admin¨@example.com", ""),  # a blank and an accent
+        ("admin@example.com／x", ""),  # a slash in a domain
+        ("admin@examplE。com", "admin@example.com"),  # the ideographic full stop
+        ("①@example.com", "1@example.com"),
+    ],
+)
+def test_an_address_is_normalised_before_it_is_judged(text: str, key: str) -> None:
+    """Judged first, what it becomes would have been judged by nobody."""
+    assert email_key(text) == key

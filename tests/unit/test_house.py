@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tools import check_comparisons
 
 MAKE_TO_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
 
@@ -153,6 +154,63 @@ print(*{{name.partition(".")[0] for name in set(sys.modules) - before}})
 def test_what_has_one_home_is_refused_elsewhere(code: str, home: str) -> None:
     assert "TID251" in ruff(code, "src/lastcall/sessions/rules.py")
     assert "TID251" not in ruff(code, f"src/lastcall/{home}.py")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if token == other: ...",
+        "given.secret_hash != kept",
+        "known = kept == given.password",
+        "mac(key, message) == given",
+        "given == hashlib.sha256(x).hexdigest()",
+        "row['password_hash'] == x",
+        "request.headers['token'] == x",
+        "x == (await read_token())",
+        "session.token in tokens",
+        "given in (first_secret, second_secret)",
+        "0 < size == signature[0]",
+        "assert (token := read()) == kept",
+    ],
+)
+def test_a_secret_is_compared_in_constant_time_or_not_at_all(code: str) -> None:
+    assert [line for line, _ in check_comparisons.faults(code)] == [1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "same(token, other)",
+        "token is None",
+        "token == ''",
+        "kind == 'password'",
+        "'eyJ' in token",
+        "single_use.c.secret_hash == secret_hash",
+        "token_id == other",
+        "tokens != others",
+        "password_changed_at == at",
+        "hash_length == 32",
+        "1 if x else 2",
+    ],
+)
+def test_what_compares_no_secret_is_left_alone(code: str) -> None:
+    assert not list(check_comparisons.faults(code))
+
+
+def test_no_secret_of_the_package_is_compared_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And one that is planted in it is found."""
+    assert check_comparisons.main() == 0
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    planted = tmp_path / "src/lastcall/tokens.py"
+    good = "if not same(given, secretfile.mac(secrets.refresh, body.encode("
+    assert good in planted.read_text()
+    bad = good.replace("not same(given, secretfile", "given != (secretfile")
+    planted.write_text(planted.read_text().replace(good, bad))
+    monkeypatch.setattr(check_comparisons, "ROOT", tmp_path)
+    assert check_comparisons.main() == 1
+    assert "src/lastcall/tokens.py:" in capsys.readouterr().err
 
 
 def test_tests_may_not_sleep() -> None:

@@ -196,7 +196,7 @@ async def test_nothing_of_a_copy_of_the_database_is_a_token(
         with pytest.raises(TokenMissing):
             await node.services.authenticate(guess, "verify")
         with pytest.raises(NotFound):
-            await node.links.welcome(guess)
+            await node.links.welcome(guess, None)
         with contextlib.suppress(InvalidCredentials, Error):
             await sign_in(node, EMAIL, guess)
             pytest.fail("a value of the database is the password")

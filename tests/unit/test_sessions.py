@@ -26,6 +26,7 @@ from lastcall.sessions.policy import Policy
 from lastcall.sessions.service import Sessions
 from lastcall.stores import base
 from lastcall.stores.sqlite import SqliteStore
+from lastcall.throttle import Throttle
 from tests.support.fakes import FakeClock, FakeEntropy
 from tests.support.nodes import (
     DATABASE,
@@ -41,12 +42,6 @@ from tests.support.nodes import (
 
 ADMIN = Actor("admin", "u_admin", "Grace")
 SELF = Actor("self")
-
-
-@pytest.fixture
-async def ada(node: Node) -> Tokens:
-    """The owner's first session."""
-    return await set_up(node)
 
 
 class RacingStore(SqliteStore):
@@ -76,6 +71,7 @@ class Rival:
             issuer=mine.issuer,
             audience=mine.audience,
             cell="c1",
+            throttle=Throttle(self.store, node.secrets.throttle, node.clock),
             clock=node.clock,
             entropy=node.entropy,
         )

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.unit.test_house import run
-from tools import check_locks, coverage_gate, find_browser
+from tools import check_locks, coverage_gate, find_browser, find_proxies
 
 HASH = "--hash=sha256:" + 64 * "0"
 
@@ -122,3 +122,52 @@ def test_a_named_browser_that_is_of_no_use_is_an_error_that_names_it(
         executable(named)
     with pytest.raises(find_browser.NoBrowserError, match=str(named)):
         find_browser.find({find_browser.VARIABLE: str(named)})
+
+
+def proxy(path: Path, status: int) -> find_proxies.Proxy:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\nexit {status}\n")
+    path.chmod(0o755)
+    return find_proxies.Proxy(str(path))
+
+
+def test_a_proxy_that_is_installed_and_starts_is_taken_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find_proxies, "SYSTEM_PLACES", "")
+    here = {name: proxy(tmp_path / name, 0) for name in find_proxies.SHOW_VERSION}
+    monkeypatch.setattr(find_proxies, "fetch", None)  # nothing is missing
+    assert find_proxies.find(tmp_path / "unpacked", {"PATH": str(tmp_path)}) == here
+
+
+def test_a_proxy_that_does_not_start_is_replaced_and_what_is_not_there_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, asked = tmp_path / "unpacked", []
+
+    def fetch(names: list[str], where: Path) -> None:
+        asked.extend(names)
+        proxy(where / "usr" / "sbin" / "nginx", 0)
+        proxy(where / "usr" / "bin" / "caddy", 1)
+
+    monkeypatch.setattr(find_proxies, "SYSTEM_PLACES", "")
+    monkeypatch.setattr(find_proxies, "fetch", fetch)
+    proxy(tmp_path / "nginx", 1)
+    for tool in ("apt-get", "dpkg-deb"):
+        executable(tmp_path / tool)
+    found = find_proxies.find(folder, {"PATH": str(tmp_path)})
+    assert asked == ["nginx", "caddy", "haproxy"]
+    assert {name: one.path for name, one in found.items()} == {
+        "nginx": str(folder / "usr/sbin/nginx")
+    }
+
+
+def test_without_apt_get_what_is_missing_is_said_and_tests_do_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(find_proxies, "SYSTEM_PLACES", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    answer = tmp_path / "made" / "found.json"
+    assert find_proxies.main(str(answer)) == 0
+    assert find_proxies.read(answer) == {}
+    assert capsys.readouterr().out.count("apt-get install") == 3

@@ -14,6 +14,9 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+if sys.platform != "win32":
+    import resource
+
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
@@ -31,18 +34,22 @@ SHUTDOWN_SECONDS: Final = 5
 WORKER_SECONDS: Final = 15
 """How long a worker may be silent before it is replaced; a busy machine starts one slowly."""
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not bound
+FORMATTERS: Final[dict[str, dict[str, object]]] = {
+    "plain": {
+        "()": "lastcall.cli.worker.WithoutWords",
+        "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+    },
+    "access": {
+        "()": "uvicorn.logging.AccessFormatter",
+        "fmt": '%(asctime)s %(client_addr)s "%(request_line)s" %(status_code)s',
+        "use_colors": False,
+    },
+}
 _LOGS: Final[dict[str, object]] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"without_query": {"()": "lastcall.cli.worker.WithoutQuery"}},
-    "formatters": {
-        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "access": {
-            "()": "uvicorn.logging.AccessFormatter",
-            "fmt": '%(asctime)s %(client_addr)s "%(request_line)s" %(status_code)s',
-            "use_colors": False,
-        },
-    },
+    "formatters": FORMATTERS,
     "handlers": {
         "plain": {"class": "logging.StreamHandler", "formatter": "plain"},
         "access": {
@@ -149,6 +156,7 @@ def run(
     Raises Error where the application can't start.
     """
     export(settings)
+    _leave_no_core()
     config = Config(
         "lastcall.cli.worker:app",
         factory=True,
@@ -174,6 +182,12 @@ def run(
     announcer.join(timeout=5)
     if not started:
         raise Error("the server could not start; what stands above says why")
+
+
+def _leave_no_core() -> None:
+    """Have a crash write no memory to the disk, of this process or its workers: keys are in it."""
+    if sys.platform != "win32":
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _run_one(config: Config, listener: Listener) -> bool:

@@ -91,7 +91,7 @@ def check_proxies(settings: Settings) -> Check:
         return warning(
             name,
             "the public URL is https and no proxy is trusted: each session will show the address "
-            "of whatever ends TLS, not its user's",
+            "of whatever ends TLS, not its user's, and all strangers share one limit of attempts",
             "Set LASTCALL_TRUSTED_PROXIES to the proxy's address as the server sees it, "
             "for instance 127.0.0.1",
         )

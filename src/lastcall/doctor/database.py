@@ -148,11 +148,11 @@ def _modes(path: Path) -> Check:
     name, folder = "modes", folder_of(path)
     files = [file for file in (path, *inspection.beside(path)) if file.exists()]
     modes = {file: stat.S_IMODE(file.stat().st_mode) for file in files}
-    written = [file for file, mode in modes.items() if mode & 0o022]
-    if written:
+    refused = [file for file, mode in modes.items() if mode & opening.OTHERS]
+    if refused:
         return problem(
             name,
-            f"others can write {written[0]}",
+            f"others can read or write {refused[0]}: no server starts on it",
             f"Run: chmod 600 {' '.join(map(str, files))}",
         )
     mode = folder.stat().st_mode
@@ -162,10 +162,10 @@ def _modes(path: Path) -> Check:
             f"others can replace files in {folder}",
             f"Run: chmod o-w {folder}",
         )
-    if any(mode & 0o044 for mode in modes.values()):
+    if any(mode & 0o040 for mode in modes.values()):
         return warning(
             name,
-            f"others can read {path}, which holds people's addresses",
+            f"a group can read {path}, which holds people's addresses and hashes of passwords",
             f"Run: chmod 600 {' '.join(map(str, files))}",
         )
     return ok(name, "only its owner can read or write it")

@@ -16,6 +16,8 @@ def client_address(request: Request, trusted: Sequence[Network]) -> str | None:
     """Give the peer's address or, where the peer is a trusted proxy, the right-most untrusted hop.
 
     What stands to the left of that hop is the client's own claim and never looked at (ASVS 4.1.3).
+    Only `X-Forwarded-For` tells hops: `Forwarded` (RFC 7239), `X-Real-IP` and their like would be
+    second ways to say the same, which a proxy that replaces the first may pass on.
     None where there is no peer address, as on a Unix socket.
     """
     peer = request.client.host if request.client else ""

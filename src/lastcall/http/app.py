@@ -37,6 +37,10 @@ ErrorPage = Callable[[Request, Problem], Response]
 """Shows a problem to a person."""
 
 
+class BrokenOff(Exception):
+    """An answer failed half way; what failed has been reported."""
+
+
 class App:
     """Serves declared endpoints. The node is opened at the start or, where nobody starts a mounted
     application, with the first request."""
@@ -132,14 +136,16 @@ class App:
             await self._routed(scope, receive, note)
         except ClientDisconnect:
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  reported, and answered or broken off
             if isinstance(error, SettingsError | StoreError):
                 log.error("the server can't start: %s", error)  # noqa: TRY400  no trace: advice
                 error = Unavailable("the server can't start; its log says why", retry_after=10)
-            elif not isinstance(error, Unavailable):
+            elif started or not isinstance(error, Unavailable):
                 problems.report(error)
             if started:
-                raise  # the connection must not look like a complete answer
+                # The connection must not look like a complete answer; the error's own words, which
+                # may hold a secret, are not for the log of whatever serves this.
+                raise BrokenOff from None
             await problems.answer(error)(scope, receive, send)
 
     def _rooted(self, scope: Scope) -> Scope:

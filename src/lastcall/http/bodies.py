@@ -34,6 +34,15 @@ class Empty(msgspec.Struct, forbid_unknown_fields=True):
     """A body without fields; it may be left out."""
 
 
+class Unprinted:
+    """A body that holds a secret: it shows none of its fields, whatever prints it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
+
+
 async def read_json(request: Request, kind: type[T]) -> T:
     """Read the body as JSON of a declared form; where no field is required it may be left out.
 

@@ -1,7 +1,7 @@
 """What a call to the server is declared as: one table of who, what comes in and what goes out."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -35,11 +35,11 @@ _encoder: Final = msgspec.json.Encoder()
 class Call(Generic[P, B, Q]):
     """One request, as its handler sees it: checked, decoded, and its caller proved."""
 
-    request: Request
+    request: Request = field(repr=False)
     caller: P
     """What the endpoint's declaration of who may call yields."""
-    body: B
-    query: Q
+    body: B = field(repr=False)
+    query: Q = field(repr=False)
 
     @property
     def site(self) -> Site:

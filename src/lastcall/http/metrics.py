@@ -1,6 +1,7 @@
 """The counts of this server, for Prometheus."""
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
@@ -9,6 +10,7 @@ from starlette.responses import Response
 from lastcall.errors import TokenMissing
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import Who, require_service
+from lastcall.http.site import site_of
 from lastcall.settings import LOOPBACK
 
 _FORWARDED: Final = ("forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host")
@@ -23,13 +25,25 @@ async def _admit(request: Request) -> None:
 
 
 def _is_local(request: Request) -> bool:
-    """Tell whether this machine itself asks: from loopback, by a loopback name, past no proxy."""
+    """Tell whether this machine itself asks: from loopback, by a loopback name, past no proxy.
+    Behind TLS nobody can tell: a proxy on this machine may add nothing and call us by loopback."""
+    if site_of(request).node.settings.secure:
+        return False
     peer = request.client.host if request.client else ""
     return (
         peer in LOOPBACK
-        and request.url.hostname in LOOPBACK
+        and _name(request.headers.get("host", "")) in LOOPBACK
         and not any(name in request.headers for name in _FORWARDED)
     )
+
+
+def _name(host: str) -> str | None:
+    """Read the name in a Host header; None where it can't be read, whereas a request's URL would
+    then have the server's own address."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 METRICS_READER: Final = Who(_admit, ("service",))
@@ -49,6 +63,6 @@ ENDPOINTS: list[AnyEndpoint] = [
         path="/metrics",
         caller=METRICS_READER,
         handler=metrics,
-        summary="The counts of this server, for Prometheus; without a key from this machine itself",
+        summary="The counts of this server, for Prometheus; in plain http without a key from here",
     ),
 ]

@@ -3,8 +3,9 @@
 from msgspec import Struct
 from starlette.responses import Response
 
-from lastcall.errors import Conflict, InvalidCredentials
+from lastcall.errors import Conflict, InvalidCredentials, RateLimited
 from lastcall.http import browser, wire
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import SESSION
 from lastcall.http.sign_in import Password
@@ -12,7 +13,7 @@ from lastcall.http.terminations import Wait
 from lastcall.sessions.service import Caller
 
 
-class PasswordChange(Struct, forbid_unknown_fields=True):
+class PasswordChange(Unprinted, Struct, forbid_unknown_fields=True):
     """The password that holds and the one that is to hold; the other sessions end by default."""
 
     current_password: Password
@@ -43,6 +44,6 @@ ENDPOINTS: list[AnyEndpoint] = [
         body=PasswordChange,
         query=Wait,
         answer=wire.Tokens,
-        problems=(InvalidCredentials, Conflict),
+        problems=(InvalidCredentials, Conflict, RateLimited),
     ),
 ]

@@ -178,12 +178,17 @@ def answer(error: Exception) -> Response:
 def report(error: Exception) -> None:
     """Log an error that nobody foresaw: what and where, but no message, which may hold a secret
     (ASVS 16.2.5, 16.5.4)."""
+    log.error("unexpected %s", outline(error))
+
+
+def outline(error: BaseException) -> str:
+    """Tell what an error is, where it was raised and what caused it, without any message."""
     chain: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(chain) < 5:
         chain.append(f"{type(cause).__name__}\n{''.join(traceback.format_tb(cause.__traceback__))}")
         cause = cause.__cause__ or cause.__context__
-    log.error("unexpected %s", "caused by ".join(chain))
+    return "caused by ".join(chain)
 
 
 def _challenge(error: str, description: str) -> str:

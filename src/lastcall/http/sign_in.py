@@ -17,6 +17,7 @@ from lastcall.errors import (
     TokenMissing,
 )
 from lastcall.http import browser, wire
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE, SESSION, bearer
 from lastcall.identity.names import NAME_LENGTH, check_name
@@ -26,7 +27,7 @@ from lastcall.sessions.service import Caller
 Password = Annotated[str, Meta(max_length=1024)]
 
 
-class SignIn(Struct, forbid_unknown_fields=True):
+class SignIn(Unprinted, Struct, forbid_unknown_fields=True):
     """What signs in. `browser` gets its tokens as cookies; on a shared device these end with it."""
 
     email: Annotated[str, Meta(max_length=320)]
@@ -36,13 +37,13 @@ class SignIn(Struct, forbid_unknown_fields=True):
     shared_device: bool = False
 
 
-class Refresh(Struct, forbid_unknown_fields=True):
+class Refresh(Unprinted, Struct, forbid_unknown_fields=True):
     """The refresh token; left out where it is in the cookie."""
 
     refresh_token: Annotated[str, Meta(max_length=4096)] | UnsetType = UNSET
 
 
-class Proof(Struct, forbid_unknown_fields=True):
+class Proof(Unprinted, Struct, forbid_unknown_fields=True):
     """A fresh proof of who the caller is."""
 
     password: Password
@@ -116,7 +117,7 @@ ENDPOINTS: list[AnyEndpoint] = [
         summary="Sign in with a password",
         body=SignIn,
         answer=wire.Tokens,
-        problems=(InvalidCredentials, Conflict, CsrfFailed),
+        problems=(InvalidCredentials, Conflict, CsrfFailed, RateLimited),
         own_site=True,
     ),
     Endpoint(
@@ -127,7 +128,7 @@ ENDPOINTS: list[AnyEndpoint] = [
         summary="Give a fresh proof for the same session",
         body=Proof,
         answer=wire.Tokens,
-        problems=(InvalidCredentials, Conflict),
+        problems=(InvalidCredentials, Conflict, RateLimited),
     ),
     Endpoint(
         method="POST",

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from lastcall.device import model as devices
 from lastcall.events import EndReason
+from lastcall.http.bodies import Unprinted
 from lastcall.http.problems import EndedBy
 from lastcall.identity import model as people
 from lastcall.identity.administration import Invitation as Invited
@@ -59,7 +60,7 @@ class User(msgspec.Struct, frozen=True):
     """With a user who was just added: the link, shown once."""
 
 
-class Invitation(msgspec.Struct, frozen=True):
+class Invitation(Unprinted, msgspec.Struct, frozen=True):
     """A link that works once, with which somebody chooses their password."""
 
     url: str
@@ -83,7 +84,7 @@ class LogoutPreview(msgspec.Struct, frozen=True):
     longest_expires_in: int | None
 
 
-class Key(msgspec.Struct, frozen=True):
+class Key(Unprinted, msgspec.Struct, frozen=True):
     """A service key in force."""
 
     id: str
@@ -146,7 +147,7 @@ class Termination(msgspec.Struct, frozen=True):
     waited_ms: int
 
 
-class Tokens(msgspec.Struct, frozen=True, kw_only=True):
+class Tokens(Unprinted, msgspec.Struct, frozen=True, kw_only=True):
     """What a sign-in or a refresh gives. Who is answered by cookies finds no token in here."""
 
     access_token: str | UnsetType = UNSET

@@ -1,7 +1,7 @@
 """What admins do in their own account: its users, their sessions, and what was done. One method a
 verb; who may is decided by `roles`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -76,7 +76,7 @@ class Records:
 class Invitation:
     """A link's secret, shown once, with which somebody chooses their password."""
 
-    secret: str
+    secret: str = field(repr=False)
     lifetime: timedelta
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from lastcall import limits
 from lastcall.audit import NOWHERE, Origin
 from lastcall.clock import Clock, Entropy
 from lastcall.digests import digest
@@ -17,6 +18,7 @@ from lastcall.sessions.minting import Tokens
 from lastcall.sessions.model import Client, SignIn
 from lastcall.sessions.service import Sessions
 from lastcall.stores import base
+from lastcall.throttle import Throttle
 from lastcall.tokens import new_single_use
 
 INVITATION_LIFETIME: Final = timedelta(days=7)
@@ -41,6 +43,7 @@ class Links:
         sessions: Sessions,
         identity: Identity,
         passwords: Passwords,
+        throttle: Throttle,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -48,6 +51,7 @@ class Links:
         self._sessions = sessions
         self._identity = identity
         self._passwords = passwords
+        self._throttle = throttle
         self._clock = clock
         self._entropy = entropy
         self._min_length = sessions.policy.password_min_length
@@ -77,9 +81,9 @@ class Links:
         record = user_record("user.invite", user, by, origin, self._clock.now())
         return secret, (link, record)
 
-    async def welcome(self, secret: str) -> Welcome:
-        """Tell whom an invitation is for, without using it up. Raises NotFound."""
-        user = await self._invited(secret)
+    async def welcome(self, secret: str, ip: str | None) -> Welcome:
+        """Tell whom an invitation is for, without using it up. Raises NotFound, RateLimited."""
+        user = await self._invited(secret, ip)
         account = await self._store.find_account(user.account_id)
         if account is None:
             raise NotFound
@@ -88,9 +92,9 @@ class Links:
     async def accept(self, secret: str, password: str, client: Client, seen: SignIn) -> Tokens:
         """Choose the password and begin the first session, using the invitation up; all or nothing.
 
-        Raises NotFound for a link that is used, replaced or run out; InvalidRequest.
+        Raises NotFound for a link that is used, replaced or run out; InvalidRequest, RateLimited.
         """
-        user = await self._invited(secret)
+        user = await self._invited(secret, seen.ip)
         check_new_password(password, self._min_length, user.email, user.name, field="password")
         position = (await self._store.log_end()).position
         hashed = await self._passwords.hash(password)
@@ -114,11 +118,9 @@ class Links:
         await self._store.commit(link)
         return secret, SETUP_LIFETIME
 
-    async def require_setup(self, secret: str) -> None:
-        """Raise NotFound unless the set-up link is good."""
-        now = self._clock.now()
-        found = await self._store.find_single_use(_hash(secret), "setup", now)
-        if found is None or await self._store.list_accounts():
+    async def require_setup(self, secret: str, ip: str | None) -> None:
+        """Raise NotFound unless the set-up link is good; RateLimited."""
+        if await self._find(secret, "setup", ip) is None or await self._store.list_accounts():
             raise NotFound(_SPENT)
 
     async def set_up(
@@ -133,9 +135,9 @@ class Links:
     ) -> Tokens:
         """Make the first account and its owner, and begin their session, using the link up.
 
-        Raises NotFound for a link that is used or has run out; InvalidRequest.
+        Raises NotFound for a link that is used or has run out; InvalidRequest, RateLimited.
         """
-        await self.require_setup(secret)
+        await self.require_setup(secret, seen.ip)
         position = (await self._store.log_end()).position
         origin = self._sessions.origin_of(seen)
         account, owner, *records = await self._identity.prepare_first(
@@ -151,9 +153,16 @@ class Links:
         except Conflict as error:
             raise NotFound(_SPENT) from error
 
-    async def _invited(self, secret: str) -> User:
-        now = self._clock.now()
-        found = await self._store.find_single_use(_hash(secret), "invitation", now)
+    async def _find(
+        self, secret: str, purpose: SingleUsePurpose, ip: str | None
+    ) -> SingleUse | None:
+        found = await self._store.find_single_use(_hash(secret), purpose, self._clock.now())
+        if found is None:
+            await self._throttle.unknown(limits.LINK, ip)
+        return found
+
+    async def _invited(self, secret: str, ip: str | None) -> User:
+        found = await self._find(secret, "invitation", ip)
         user = await self._store.find_user(found.user_id) if found and found.user_id else None
         if user is None or user.status != "active" or user.password_changed_at is not None:
             raise NotFound(_SPENT)

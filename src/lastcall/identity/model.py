@@ -1,6 +1,6 @@
 """Accounts, users and service keys: frozen values, as the store keeps them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -65,7 +65,7 @@ class ServiceKey:
     account_id: AccountId
     name: str
     scopes: tuple[Scope, ...]
-    secret_hash: bytes
+    secret_hash: bytes = field(repr=False)
     created_at: datetime
 
 
@@ -73,7 +73,7 @@ class ServiceKey:
 class SingleUse:
     """The secret of a link that works once, kept as a hash."""
 
-    secret_hash: bytes
+    secret_hash: bytes = field(repr=False)
     purpose: SingleUsePurpose
     user_id: UserId | None
     expires_at: datetime

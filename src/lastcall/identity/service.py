@@ -8,8 +8,10 @@ from lastcall.clock import Clock, Entropy
 from lastcall.errors import (
     Conflict,
     InvalidCredentials,
+    InvalidRequest,
     LostRace,
     NotFound,
+    Unavailable,
 )
 from lastcall.events import SYSTEM, Actor
 from lastcall.identity.emails import email_key, parse_email
@@ -26,6 +28,7 @@ from lastcall.sessions.minting import Tokens
 from lastcall.sessions.model import Client, SignIn
 from lastcall.sessions.service import Caller, Sessions
 from lastcall.stores import base
+from lastcall.throttle import Attempt, Throttle
 
 PASSWORD: Final = ("pwd",)
 """`amr` of a session proved by a password (RFC 8176)."""
@@ -39,12 +42,14 @@ class Identity:
         store: base.Store,
         sessions: Sessions,
         passwords: Passwords,
+        throttle: Throttle,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._passwords = passwords
+        self._throttle = throttle
         self._clock = clock
         self._entropy = entropy
         self._min_length = sessions.policy.password_min_length
@@ -55,23 +60,27 @@ class Identity:
         """Begin a session for who knows the password.
 
         One answer and the same work for a wrong password, an unknown user, one without a password
-        and a suspended one (ASVS 6.3.8). Raises InvalidCredentials, InvalidRequest, SessionEnded,
-        Unavailable.
+        and a suspended one (ASVS 6.3.8). Raises InvalidCredentials, InvalidRequest, RateLimited,
+        Conflict, Unavailable.
         """
+        key = email_key(email)
+        attempt = await self._throttle.sign_in(key, seen)
         # The position is read with the hash, before the hashing: what ends the user's sessions
         # meanwhile ends this one at its birth (instant-logout, rule 3).
-        start = await self._store.start_sign_in(email_key(email))
+        start = await self._store.start_sign_in(key)
         known = start if isinstance(start, base.SignInStart) else None
         stored = known.password_hash if known and known.user.status == "active" else None
         try:
-            rehashed = await self._passwords.verify(stored, password)
+            rehashed = await self._check(attempt, stored, password)
         except InvalidCredentials:
             origin = self._sessions.origin_of(seen)
             await self._refuse(known.user if known else None, "session.sign_in", origin)
             raise
         if known is None or stored is None:
             raise InvalidCredentials
-        writes = [base.Rehash(known.user.id, stored, rehashed)] if rehashed else []
+        writes: list[base.Write] = [self._throttle.give_back(attempt)]
+        if rehashed:
+            writes.append(base.Rehash(known.user.id, stored, rehashed))
         return await self._sessions.begin(
             known.user,
             known.position,
@@ -81,6 +90,14 @@ class Identity:
             known.user.password_changed_at,
             *writes,
         )
+
+    async def _check(self, attempt: Attempt, stored: str | None, password: str) -> str | None:
+        """Verify a password as one attempt. One that was not looked at doesn't count."""
+        try:
+            return await self._passwords.verify(stored, password)
+        except (InvalidRequest, Unavailable):
+            await self._store.commit(self._throttle.give_back(attempt))
+            raise
 
     async def _refuse(self, user: User | None, kind: RecordType, origin: Origin) -> None:
         """Record that a proof was wrong. For nobody the same work is done, and nothing grows."""
@@ -104,13 +121,13 @@ class Identity:
     ) -> Tokens:
         """Take the password as a fresh proof for the caller's session; gives new tokens.
 
-        Raises InvalidCredentials, SessionEnded, Conflict.
+        Raises InvalidCredentials, RateLimited, SessionEnded, Conflict.
         """
-        user = await self._verify(caller, password, "session.reauthenticate", origin)
+        user, proved = await self._verify(caller, password, "session.reauthenticate", origin)
         # An old password that is being hashed while it is changed proves nothing any more.
         stands = base.RequirePassword(user.id, user.password_changed_at or user.created_at)
         record = self._own_record("session.reauthenticate", caller, origin)
-        tokens, _ = await self._sessions.reauthenticate(caller, PASSWORD, stands, record)
+        tokens, _ = await self._sessions.reauthenticate(caller, PASSWORD, proved, stands, record)
         return tokens
 
     async def change_password(
@@ -125,15 +142,16 @@ class Identity:
         """Change the caller's password; it carries its own proof. Others end by default (ASVS
         7.4.3), and the caller's session goes on with new tokens.
 
-        Raises InvalidCredentials, InvalidRequest, SessionEnded, Conflict.
+        Raises InvalidCredentials, InvalidRequest, RateLimited, SessionEnded, Conflict.
         """
         user = caller.user
         check_new_password(new, self._min_length, user.email, user.name)
-        proved = await self._verify(caller, current, "user.change_password", origin)
+        known, proved = await self._verify(caller, current, "user.change_password", origin)
         hashed = await self._passwords.hash(new)
         now = self._clock.now()
         writes: list[base.Write] = [
-            base.SetPassword(user.id, hashed, now, proved.password_changed_at),
+            proved,
+            base.SetPassword(user.id, hashed, now, known.password_changed_at),
             self._own_record("user.change_password", caller, origin),
         ]
         if terminate_others:
@@ -155,14 +173,16 @@ class Identity:
 
     async def _verify(
         self, caller: Caller, password: str, kind: RecordType, origin: Origin
-    ) -> User:
+    ) -> tuple[User, base.Write]:
+        """Give the user as they were when the password was read, and what to write with it."""
+        attempt = await self._throttle.proof(caller.session.id)
         start = await self._store.password_hash(caller.user.id)
         try:
-            await self._passwords.verify(start.password_hash if start else None, password)
+            await self._check(attempt, start.password_hash if start else None, password)
         except InvalidCredentials:
             await self._refuse(caller.user, kind, origin)
             raise
-        return start.user if start else caller.user
+        return start.user if start else caller.user, self._throttle.give_back(attempt)
 
     def _own_record(self, kind: RecordType, caller: Caller, origin: Origin) -> base.AddRecord:
         user = caller.user

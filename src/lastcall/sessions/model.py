@@ -1,6 +1,6 @@
 """What a session is: frozen values, as the store keeps them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -37,10 +37,10 @@ class Lineage:
     """
 
     generation: int
-    secret_hash: bytes
+    secret_hash: bytes = field(repr=False)
     rotated_at: datetime
-    previous_hash: bytes | None = None
-    sealed_successor: bytes | None = None
+    previous_hash: bytes | None = field(default=None, repr=False)
+    sealed_successor: bytes | None = field(default=None, repr=False)
     repeats: int = 0
 
 
@@ -88,5 +88,5 @@ class SignIn:
     user_agent: str | None
     hints: dict[str, str]
     ip: str | None
-    device_hash: bytes | None = None
+    device_hash: bytes | None = field(default=None, repr=False)
     """Hash of the device cookie that the browser holds; None for other clients."""

@@ -4,7 +4,7 @@ A session begins (`begin`), goes on (`refresh`, `reauthenticate`) and ends, once
 by itself: `ending`). Nothing leads out of the end.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lastcall.digests import same
@@ -19,7 +19,7 @@ class Shown:
     """A refresh token that this server minted, as its MAC has proved."""
 
     generation: int
-    secret_hash: bytes
+    secret_hash: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Rotate:
 class Repeat:
     """Give the same successor again: a retry, or a second tab."""
 
-    sealed_successor: bytes
+    sealed_successor: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

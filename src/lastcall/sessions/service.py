@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from lastcall import limits
 from lastcall.audit import Origin, Record, Target
 from lastcall.clock import Clock, Entropy
 from lastcall.device.agent import recognise
@@ -20,6 +21,7 @@ from lastcall.sessions.model import Client, Lineage, Session, SignIn
 from lastcall.sessions.policy import REPEATS, Policy
 from lastcall.signing import Signing
 from lastcall.stores import base
+from lastcall.throttle import Throttle
 from lastcall.tokens import (
     Access,
     RefreshToken,
@@ -73,6 +75,7 @@ class Sessions:
         issuer: str,
         audience: str,
         cell: str,
+        throttle: Throttle,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -84,6 +87,7 @@ class Sessions:
         self._signing = signing
         self._locator = locator
         self._cell = cell
+        self._throttle = throttle
         self._clock = clock
         self._entropy = entropy
         self.endings = Endings(store, secrets, policy, clock)
@@ -153,9 +157,13 @@ class Sessions:
 
         Raises InvalidToken, SessionEnded, RateLimited, Conflict.
         """
-        token = parse_refresh(text, self._secrets)
-        for _ in range(TRIES):
+        try:
+            token = parse_refresh(text, self._secrets)
             found = await self._find(token.session_id)
+        except InvalidToken:
+            await self._throttle.unknown(limits.REFRESH, ip)
+            raise
+        for _ in range(TRIES):
             now = self._clock.now()
             shown = rules.Shown(token.generation, token.secret_hash)
             decision = rules.refresh(found.session, shown, self.policy, now)
@@ -170,7 +178,7 @@ class Sessions:
                         await self.endings.end(found.session, decision, None, origin)
                         raise rules.ended_error(decision.ending)
             except LostRace:
-                continue
+                found = await self._find(token.session_id)
         raise Conflict
 
     async def _rotate(

@@ -1,5 +1,5 @@
 """How a write is applied, for every database: one function, with a form for each kind of write in
-`apply_identity` and `apply_sessions`. Called inside the transaction of a commit."""
+the modules named `apply_…`. Called inside the transaction of a commit."""
 
 from functools import singledispatch
 

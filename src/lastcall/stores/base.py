@@ -79,6 +79,7 @@ from lastcall.stores.writes import (
     EndAccount,
     EndSession,
     EndUser,
+    GiveBack,
     MarkStale,
     PublishKey,
     Rehash,
@@ -91,6 +92,7 @@ from lastcall.stores.writes import (
     SetPassword,
     SetRole,
     SetStatus,
+    Take,
     UseUp,
     Write,
 )
@@ -115,6 +117,7 @@ __all__ = [  # the whole contract is named `base.…`
     "EndSession",
     "EndUser",
     "Found",
+    "GiveBack",
     "Installation",
     "Key",
     "LogEnd",
@@ -140,6 +143,7 @@ __all__ = [  # the whole contract is named `base.…`
     "SetStatus",
     "SignInStart",
     "Store",
+    "Take",
     "UseUp",
     "UserQuery",
     "Write",
@@ -167,7 +171,7 @@ class Store(Protocol):
     """The port. Everything else about a database is its implementation's affair."""
 
     async def commit(self, *writes: Write, actor: SessionId | None = None) -> Committed:
-        """Apply the writes, all or none. Raises LostRace, Conflict, Unavailable."""
+        """Apply the writes, all or none. Raises LostRace, Conflict, RateLimited, Unavailable."""
 
     async def log_end(self) -> LogEnd:
         """Give the log's end and floor."""
@@ -189,6 +193,9 @@ class Store(Protocol):
 
     async def start_sign_in(self, email_key: str) -> SignInStart | LogEnd:
         """Find a user by e-mail, for signing in; the log's end alone where there is none."""
+
+    async def recognises(self, email_key: str, device_hash: bytes) -> bool:
+        """Tell whether the user of an e-mail address has signed in with this device before."""
 
     async def find_user(self, user_id: UserId) -> User | None:
         """Find a user."""

@@ -3,11 +3,18 @@
 from sqlalchemy import Connection
 
 from lastcall.ids import SessionId
-from lastcall.stores import apply_identity, apply_purge, apply_sessions, base, reads
+from lastcall.stores import (
+    apply_identity,
+    apply_purge,
+    apply_sessions,
+    apply_throttle,
+    base,
+    reads,
+)
 from lastcall.stores.apply import apply
 from lastcall.stores.transaction import Transaction
 
-FORMS = (apply_identity, apply_purge, apply_sessions)
+FORMS = (apply_identity, apply_purge, apply_sessions, apply_throttle)
 """Where each write's form is registered."""
 
 

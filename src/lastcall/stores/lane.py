@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
@@ -130,6 +131,9 @@ class Lane:
             if _is_failure(error):
                 raise
             work.error = error
+            # A statement that was not read to its end would hold its snapshot past the commit, for
+            # as long as somebody holds the error: what is read next would be old.
+            traceback.clear_frames(error.__traceback__)
             db.execute("ROLLBACK TO work")
         db.execute("RELEASE work")
 

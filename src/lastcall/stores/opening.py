@@ -1,5 +1,6 @@
 """Opening a database: an empty one is born, an older one migrated on request, others refused."""
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,13 +28,16 @@ from lastcall.errors import (
 )
 from lastcall.events import SYSTEM, Event, Position, Timeline
 from lastcall.secretfile import Secrets
-from lastcall.stores import rows, sqlite
+from lastcall.stores import inspection, rows, sqlite
 from lastcall.stores.base import Observer, Store, unobserved
 from lastcall.stores.lane import unavailable
 from lastcall.stores.schema import events, installation, log
 
 CELL: Final = "c1"
 """The cell's name until there are several."""
+OTHERS: Final = 0o027
+"""What a database's mode must not let others do: nobody but its owner writes it, and of the rest
+at most a group reads it, as one that makes backups does."""
 
 State = Literal["empty", "older", "current", "newer", "foreign"]
 
@@ -133,6 +137,7 @@ def _exclusive(path: Path) -> Iterator[Connection]:
     try:
         # Readable by its owner alone, and so what SQLite puts beside it: it holds addresses.
         path.touch(0o600)
+        _require_private(path)
     except OSError as error:
         raise Unavailable(f"can't open the database {path}: {error.strerror}") from error
     try:
@@ -146,6 +151,19 @@ def _exclusive(path: Path) -> Iterator[Connection]:
             db.exec_driver_sql("COMMIT")
     except DBAPIError as error:
         raise unavailable(error) from error
+
+
+def _require_private(path: Path) -> None:
+    """Raise StoreError where others may use the database, or what SQLite keeps beside it."""
+    for file in (path, *inspection.beside(path)):
+        try:
+            mode = stat.S_IMODE(file.stat().st_mode)
+        except FileNotFoundError:  # SQLite removes it when the last process lets go
+            continue
+        if mode & OTHERS:
+            raise StoreError(
+                f"the database {file} can be read or written by others; run: chmod 600 {file}"
+            )
 
 
 def _config(db: Connection | None = None) -> Config:

@@ -45,7 +45,7 @@ class Installation:
     """What a database was born with. `issuer` is None until a server has started on it."""
 
     cell: str
-    check: bytes
+    check: bytes = field(repr=False)
     issuer: str | None
 
 

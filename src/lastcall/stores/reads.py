@@ -38,6 +38,7 @@ from lastcall.stores.schema import (
     installation,
     log,
     sessions,
+    sign_ins,
     users,
 )
 
@@ -284,6 +285,17 @@ def find_event(db: Connection, seq: int) -> Event | None:
 def start_sign_in(db: Connection, email_key: str) -> SignInStart | LogEnd:
     """Find a user by e-mail, with the position, in one statement."""
     return _start(db, users.c.email_key == email_key)
+
+
+def recognises(db: Connection, email_key: str, device_hash: bytes) -> bool:
+    """Tell whether the user of an e-mail address has signed in with this device before."""
+    known = (
+        select(sign_ins.c.session_id)
+        .join(sessions, sessions.c.id == sign_ins.c.session_id)
+        .join(users, users.c.id == sessions.c.user_id)
+        .where(sign_ins.c.device_hash == device_hash, users.c.email_key == email_key)
+    )
+    return db.execute(known.limit(1)).first() is not None
 
 
 def password_hash(db: Connection, user_id: UserId) -> SignInStart | None:

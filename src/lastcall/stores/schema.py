@@ -155,7 +155,7 @@ sign_ins = Table(
     Column("user_agent", Text),
     Column("hints", Text, nullable=False),
     Column("ip", Text),
-    Column("device_hash", LargeBinary),
+    Column("device_hash", LargeBinary, index=True),
 )
 
 service_keys = Table(
@@ -187,6 +187,14 @@ single_use = Table(
     Column("user_id", Text, ForeignKey("users.id"), index=True),
     Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
+)
+
+throttle = Table(
+    "throttle",
+    metadata,
+    Column("limit", Text, primary_key=True),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("free_at", BigInteger, nullable=False),
 )
 
 audit = Table(

@@ -56,7 +56,8 @@ def engine(path: Path) -> Engine:
         db.execute("PRAGMA foreign_keys = ON")
         return db
 
-    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    # An error's text must not hold what was to be written.
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
 
 class SqliteStore:
@@ -111,6 +112,10 @@ class SqliteStore:
     async def start_sign_in(self, email_key: str) -> base.SignInStart | base.LogEnd:
         """Find a user by e-mail, for signing in."""
         return await self._read(lambda db: reads.start_sign_in(db, email_key))
+
+    async def recognises(self, email_key: str, device_hash: bytes) -> bool:
+        """Tell whether the user of an e-mail address has signed in with this device before."""
+        return await self._read(lambda db: reads.recognises(db, email_key, device_hash))
 
     async def find_user(self, user_id: UserId) -> User | None:
         """Find a user."""

@@ -19,6 +19,7 @@ from lastcall.identity.model import (
 )
 from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
+from lastcall.limits import Slot
 from lastcall.sessions.model import Session, SignIn
 from lastcall.sessions.policy import Policy
 from lastcall.stores.queries import Key, PurgeKind
@@ -123,6 +124,22 @@ class SetStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Take:
+    """One attempt more in each slot. RateLimited where one has no more: none is counted then."""
+
+    slots: tuple[Slot, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """One attempt less in each slot, for one that was taken and was none."""
+
+    slots: tuple[Slot, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AddSingleUse:
     """A link's secret. It replaces the unused ones of the same purpose and user."""
 
@@ -133,7 +150,7 @@ class AddSingleUse:
 class UseUp:
     """Use a link's secret; guarded by its being unused and in time."""
 
-    secret_hash: bytes
+    secret_hash: bytes = field(repr=False)
     purpose: SingleUsePurpose
     at: datetime
 
@@ -279,6 +296,8 @@ class Drop:
 Write = (
     AddRecord
     | CountUnknownSignIn
+    | Take
+    | GiveBack
     | SetName
     | SetRole
     | RemoveUser

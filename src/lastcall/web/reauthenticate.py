@@ -5,19 +5,21 @@ from typing import Any
 from msgspec import Struct
 from starlette.responses import Response
 
-from lastcall.errors import InvalidCredentials, InvalidRequest
+from lastcall.errors import InvalidCredentials, InvalidRequest, RateLimited, Refused
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import SESSION
+from lastcall.http.problems import headers_of, status_of
 from lastcall.sessions.service import Caller
+from lastcall.web import words
 from lastcall.web.frame import me
 from lastcall.web.person import PERSON, going_on
 from lastcall.web.rendering import HOME, redirect, render
 from lastcall.web.sign_in import Back, way_back
 from lastcall.web.times import span
-from lastcall.web.translation import gettext as _
 
 
-class Proof(Struct):
+class Proof(Unprinted, Struct):
     """The password once more, and where to go then."""
 
     password: str = ""
@@ -35,23 +37,30 @@ async def prove(call: Call[Caller, Proof, None]) -> Response:
         tokens = await call.node.identity.reauthenticate(
             call.caller, call.body.password, call.origin(call.caller)
         )
-    except (InvalidCredentials, InvalidRequest):
-        return _ask(call, call.body.next, 401, _("The password is wrong."))
-    response = redirect(way_back(call, call.body.next))
-    call.cookies.set_tokens(response, tokens)
-    return response
+    except InvalidRequest:
+        refusal: Refused = InvalidCredentials()
+    except (InvalidCredentials, RateLimited) as error:
+        refusal = error
+    else:
+        response = redirect(way_back(call, call.body.next))
+        call.cookies.set_tokens(response, tokens)
+        return response
+    return _ask(call, call.body.next, refusal)
 
 
-def _ask(call: Call[Caller, Any, Any], back: str, status: int = 200, error: str = "") -> Response:
-    return render(
+def _ask(call: Call[Caller, Any, Any], back: str, refusal: Refused | None = None) -> Response:
+    error = words.password_refused(refusal) if refusal else ""
+    page = render(
         call.request,
         "reauthenticate.html",
-        status,
+        status_of(refusal) if refusal else 200,
         me=me(call.caller),
         proof_age=span(call.node.sessions.policy.step_up),
         next=way_back(call, back),
         error=error,
     )
+    page.headers.update(headers_of(refusal) if refusal else {})
+    return page
 
 
 ENDPOINTS: list[AnyEndpoint] = [

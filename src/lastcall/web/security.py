@@ -7,9 +7,11 @@ from urllib.parse import quote
 from msgspec import Struct
 from starlette.responses import Response
 
-from lastcall.errors import FieldError, InvalidCredentials, InvalidRequest
+from lastcall.errors import FieldError, InvalidCredentials, InvalidRequest, RateLimited
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import SESSION
+from lastcall.http.problems import headers_of
 from lastcall.sessions.service import Caller
 from lastcall.web import results, words
 from lastcall.web.frame import frame
@@ -28,7 +30,7 @@ class Done(Struct):
     done: str = ""
 
 
-class Change(Struct):
+class Change(Unprinted, Struct):
     """The password that holds and the one that is to hold. A box that isn't ticked isn't sent."""
 
     current_password: str = ""
@@ -54,9 +56,13 @@ async def change(call: Call[Caller, Change, None]) -> Response:
         )
     except InvalidCredentials:
         wrong = FieldError("current_password", "wrong_password", "this is not your password")
-        return await _page(call, InvalidRequest(wrong))
+        return await _page(call, _errors(call, InvalidRequest(wrong)))
     except InvalidRequest as error:
-        return await _page(call, error)
+        return await _page(call, _errors(call, error))
+    except RateLimited as error:
+        page = await _page(call, {"current_password": words.password_refused(error)}, 429)
+        page.headers.update(headers_of(error))
+        return page
     done = quote(others.id) if others else "changed"
     response = redirect(f"{call.base}{PATH}?done={done}")
     call.cookies.set_tokens(response, tokens)
@@ -65,21 +71,25 @@ async def change(call: Call[Caller, Change, None]) -> Response:
 
 async def _page(
     call: Call[Caller, Change, None] | Call[Caller, None, Done],
-    error: InvalidRequest | None = None,
+    errors: dict[str, str] | None = None,
+    status: int = 422,
     result: str | None = None,
 ) -> Response:
-    policy = call.node.sessions.policy
     return render(
         call.request,
         "security.html",
-        422 if error else 200,
+        status if errors else 200,
         frame=await frame(call),
         changed_at=call.caller.user.password_changed_at,
-        password_min_length=policy.password_min_length,
-        terminate_others=error is None or bool(call.body and call.body.terminate_others),
-        errors=words.field_errors(error, policy) if error else {},
+        password_min_length=call.node.sessions.policy.password_min_length,
+        terminate_others=errors is None or bool(call.body and call.body.terminate_others),
+        errors=errors or {},
         result=result,
     )
+
+
+def _errors(call: Call[Caller, Change, None], error: InvalidRequest) -> dict[str, str]:
+    return words.field_errors(error, call.node.sessions.policy)
 
 
 async def _result(call: Call[Caller, None, Done]) -> str | None:

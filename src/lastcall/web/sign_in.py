@@ -3,14 +3,17 @@
 from msgspec import Struct
 from starlette.responses import Response
 
-from lastcall.errors import Conflict, InvalidCredentials, InvalidRequest
+from lastcall.errors import Conflict, InvalidCredentials, InvalidRequest, RateLimited, Refused
 from lastcall.http import browser
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE, VISITOR, Visitor
 from lastcall.http.local import local_path
+from lastcall.http.problems import headers_of, status_of
 from lastcall.sessions.model import Client
 from lastcall.web import words
 from lastcall.web.rendering import HOME, redirect, render
+from lastcall.web.times import wait
 from lastcall.web.translation import gettext as _
 
 
@@ -20,7 +23,7 @@ class Back(Struct):
     next: str = ""
 
 
-class Form(Struct):
+class Form(Unprinted, Struct):
     """Who signs in, and where they go then. On a shared device the cookies end with the browser."""
 
     email: str = ""
@@ -59,16 +62,37 @@ async def sign_in(call: Call[None, Form, None]) -> Response:
         tokens = await call.node.identity.sign_in(
             form.email, form.password, client, call.seen(device)
         )
-    except (InvalidCredentials, InvalidRequest):
-        # One sentence for a wrong password, an unknown address, a suspended user (ASVS 6.3.8).
-        status, error = 401, _("The email or the password is wrong.")
-    except Conflict:
-        status, error = 409, _("Something changed while you were signing in. Sign in again.")
+    except InvalidRequest:
+        refusal: Refused = InvalidCredentials()
+    except (InvalidCredentials, RateLimited, Conflict) as error:
+        refusal = error
     else:
         return await browser.settle(call, redirect(back), tokens, device)
-    return render(
-        call.request, "sign_in.html", status, ended=None, error=error, next=back, email=form.email
+    page = render(
+        call.request,
+        "sign_in.html",
+        status_of(refusal),
+        ended=None,
+        error=_said(refusal),
+        next=back,
+        email=form.email,
     )
+    page.headers.update(headers_of(refusal))
+    return page
+
+
+def _said(refusal: Refused) -> str:
+    match refusal:
+        case RateLimited():
+            return _(
+                "Too many attempts. Try again in %(wait)s, "
+                "or use a browser in which you have signed in before."
+            ) % {"wait": wait(refusal.retry_after)}
+        case Conflict():
+            return _("Something changed while you were signing in. Sign in again.")
+        case _:
+            # For a wrong password, an unknown address, a suspended user alike (ASVS 6.3.8).
+            return _("The email or the password is wrong.")
 
 
 async def sign_out(call: browser.AnyCall) -> Response:

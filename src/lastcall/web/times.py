@@ -71,6 +71,11 @@ def span(length: timedelta) -> str:
     return ngettext("%(n)s second", "%(n)s seconds", seconds) % {"n": seconds}
 
 
+def wait(seconds: int) -> str:
+    """Tell how long to wait: in seconds up to a minute, then in minutes, rounded up."""
+    return span(timedelta(seconds=seconds if seconds <= 60 else -(-seconds // 60) * 60))
+
+
 def utc(at: datetime) -> str:
     """Write a time out: "3 Nov 2026, 12:04 UTC", "3. Nov. 2026, 12:04 UTC"."""
     at, reader = at.astimezone(UTC), language()

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from lastcall.errors import InvalidRequest, NotFound
 from lastcall.http import browser
+from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE
 from lastcall.sessions.model import Client
@@ -12,13 +13,13 @@ from lastcall.web import words
 from lastcall.web.rendering import HOME, redirect, render
 
 
-class Link(Struct):
+class Link(Unprinted, Struct):
     """What the link carries. Pages go on with it in a form, so that it leaves the address."""
 
     token: str = ""
 
 
-class SetUp(Struct):
+class SetUp(Unprinted, Struct):
     """The first organisation and its owner."""
 
     token: str = ""
@@ -28,7 +29,7 @@ class SetUp(Struct):
     password: str = ""
 
 
-class Acceptance(Struct):
+class Acceptance(Unprinted, Struct):
     """The password that somebody invited has chosen."""
 
     token: str = ""
@@ -38,7 +39,7 @@ class Acceptance(Struct):
 async def show_set_up(call: Call[None, None, Link]) -> Response:
     """Ask for the organisation and its owner."""
     try:
-        await call.node.links.require_setup(call.query.token)
+        await call.node.links.require_setup(call.query.token, call.ip)
     except NotFound:
         return _dead(call)
     return _set_up(call, SetUp(call.query.token))
@@ -105,7 +106,7 @@ async def _invitation(
 ) -> Response:
     policy = call.node.sessions.policy
     try:
-        welcome = await call.node.links.welcome(token)
+        welcome = await call.node.links.welcome(token, call.ip)
     except NotFound:
         return _dead(call)
     return render(

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from lastcall.device.model import Device, Place
-from lastcall.errors import InvalidRequest, SessionEnded
+from lastcall.errors import InvalidRequest, RateLimited, Refused, SessionEnded
 from lastcall.sessions.model import Ending
 from lastcall.sessions.policy import Policy
-from lastcall.web.times import span
+from lastcall.web.times import span, wait
 from lastcall.web.translation import gettext as _
 from lastcall.web.translation import language, mark
 
@@ -259,6 +259,13 @@ def field_errors(error: InvalidRequest, policy: Policy) -> dict[str, str]:
         at.field or "form": _(_FIELDS.get(at.code, at.message)) % {"n": policy.password_min_length}
         for at in error.errors
     }
+
+
+def password_refused(refusal: Refused) -> str:
+    """Tell why a password that was asked for again was not taken."""
+    if isinstance(refusal, RateLimited):
+        return _("Too many attempts. Try again in %(wait)s.") % {"wait": wait(refusal.retry_after)}
+    return _("The password is wrong.")
 
 
 def _about(kind: str | None, name: str | None, policy: Policy) -> dict[str, str]:
