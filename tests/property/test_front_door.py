@@ -1,445 +1,344 @@
 """People, thieves, admins and the clock do anything in any order; the server answers as the model.
 
-Real HTTP in process, a real database, a clock that tests move. `Held` and `Door.over` are what must
-be true of one session; the rules ask the server and compare.
+Real HTTP in process, a real database, a clock that tests move. What must be true is in
+`tests/support/front_door.py`, what people do and are answered in `front_acts.py` beside it.
 """
 
-import asyncio
 import os
 import re
-import sqlite3
-import tempfile
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+from itertools import islice
 
-import httpx
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from lastcall.events import Actor
-from lastcall.identity.passwords import CHEAP, Passwords
-from lastcall.node import Node
-from lastcall.purge import Purge
-from lastcall.server import create_app
-from lastcall.settings import Settings
-from tests.http.serving import NOON, set_cookies
-from tests.support.fakes import FakeClock
-from tests.support.nodes import DATABASE
+from tests.support.front_acts import API, Acts
+from tests.support.front_desk import email
+from tests.support.front_door import ACCOUNTS, ADDRESSES, GRACE, Held
 
-T = TypeVar("T")
-API = "/api/v1"
-EXAMPLES = int(os.environ.get("LASTCALL_TEST_EXAMPLES", "12"))
-SAME_ACCOUNT = {"ada": {"ada", "mia"}, "mia": {"mia"}, "olga": {"olga"}}
-"""Whose data each may be shown: Ada owns the account of Mia, Olga another one."""
-PEOPLE = st.sampled_from(sorted(SAME_ACCOUNT))
+EXAMPLES = int(os.environ.get("LASTCALL_TEST_EXAMPLES", "40"))
+TRIED_EACH_STEP = 8
+PEOPLE = st.sampled_from(sorted(ACCOUNTS))
+OWN = st.sampled_from(["ada", "mia"])
+"""Of Ada's account."""
 PICK = st.integers(0, 1000)
+SOON = st.sampled_from([0, 1, 10, 11, 11, 25, 41])
+"""Seconds: before, at and after the end of the grace."""
 
 
-def canary(who: str) -> str:
-    """What is in all that belongs to a person, but in the name with which they act on others."""
-    return f"canary-{who}"
+class Door(Acts, RuleBasedStateMachine):
+    """Anything, in any order."""
 
-
-@dataclass(eq=False)
-class Held:
-    """A session as its client knows it."""
-
-    id: str
-    who: str
-    browser: bool
-    moved_at: datetime
-    proved_at: datetime
-    refresh: list[str] = field(default_factory=list)
-    """Each generation's, oldest first."""
-    access: list[tuple[str, datetime]] = field(default_factory=list)
-    """Those that no fresh proof has replaced, and when they were given."""
-    replaced: list[str] = field(default_factory=list)
-    answered_parent: bool = False
-    ended: tuple[str, datetime] | None = None
-
-
-class Door(RuleBasedStateMachine):
-    """Two accounts, three people, and what each holds."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.clock = FakeClock(NOON)
-        self.loop = asyncio.new_event_loop()
-        self.held: list[Held] = []
-        self.passwords = {who: f"first sentence of {who}" for who in SAME_ACCOUNT}
-        self.suspended = False
-        self.recorded = 0
-        self.due: list[str] = []
-        """The records that this step must have left."""
-        self.run(self.open())
-        self.ids = self.run(self.fill())
-        self.new_records()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(work)
-
-    async def open(self) -> None:
-        set_to = Settings(database_url=f"sqlite:///{Path(self.folder.name) / DATABASE}")
-        cheap = Passwords(CHEAP, threads=1)
-        self.node = await Node.open(set_to, clock=self.clock, passwords=cheap, serving=True)
-        app = create_app(set_to, node=self.node)
-        self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url=set_to.public_url
-        )
-
-    async def fill(self) -> dict[str, str]:
-        identity = self.node.identity
-        acme, other = await identity.add_account("Acme"), await identity.add_account("Other")
-        ids: dict[str, str] = {}
-        for who, account in (("ada", acme), ("mia", acme), ("olga", other)):
-            user = await identity.add_user(
-                account.id,
-                f"{canary(who)}@example.com",
-                name=who.title(),
-                role="member" if who == "mia" else "owner",
-                password=self.passwords[who],
-            )
-            ids[who] = user.id
-        return ids
+    turn = 0
 
     def teardown(self) -> None:
-        self.run(self.client.aclose())
-        self.run(self.node.close())
-        self.run(self.loop.shutdown_default_executor())
-        self.loop.close()
-        self.folder.cleanup()
+        self.desk.close()
 
-    # The model: when a session is over, and why.
+    # Signing in, and going on.
 
-    def over(self, one: Held) -> str | None:
-        """Why a session is over; the first ending stays."""
-        if one.ended is None:
-            idle = one.moved_at + timedelta(hours=24)
-            absolute = one.proved_at + timedelta(days=30)
-            if self.clock.now() >= min(idle, absolute):
-                why = "expired_absolute" if absolute <= idle else "expired_inactive"
-                one.ended = (why, min(idle, absolute))
-        return one.ended[0] if one.ended else None
-
-    def end(self, one: Held, reason: str) -> None:
-        if self.over(one) is None:
-            one.ended = (reason, self.clock.now())
-
-    def living(self, who: str) -> list[Held]:
-        return [one for one in self.held if one.who == who and self.over(one) is None]
-
-    def good(self, one: Held) -> bool:
-        """Whether its newest access token certainly holds."""
-        age = self.clock.now() - one.access[-1][1]
-        return self.over(one) is None and age < timedelta(minutes=59)
-
-    def fresh(self, one: Held) -> bool:
-        return self.clock.now() - one.proved_at <= timedelta(minutes=10)
-
-    # Asking, and what must be true of every answer.
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        one: Held | None = None,
-        body: object = None,
-        *,
-        who: str | None = None,
-        cookie: str | None = None,
-    ) -> httpx.Response:
-        who = who or (one.who if one else None)
-        headers = {"Sec-Fetch-Site": "same-origin", "User-Agent": f"{canary(who or 'x')}/1.0"}
-        if one is not None and one.browser:
-            cookie = cookie or f"lastcall-access={one.access[-1][0]}"
-        if cookie is not None:
-            headers["Cookie"] = cookie
-        elif one is not None:
-            headers["Authorization"] = f"Bearer {one.access[-1][0]}"
-        sent = {} if body is None else {"json": body}
-        answer = self.run(self.client.request(method, path, headers=headers, **sent))  # type: ignore[arg-type]
-        self.client.cookies.clear()
-        assert answer.status_code < 500, answer.text
-        if answer.status_code == 401:
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert "www-authenticate" in answer.headers
-            assert "set-cookie" not in answer.headers
-        for other in SAME_ACCOUNT.keys() - SAME_ACCOUNT.get(who or "", set()):
-            assert canary(other) not in answer.text
-        return answer
-
-    def told_ending(self, answer: httpx.Response, one: Held) -> None:
-        """It is refused, with the first ending's reason as long as that is kept."""
-        assert one.ended is not None
-        assert answer.status_code == 401, answer.text
-        if answer.json()["code"] == "session_ended":
-            assert answer.json()["reason"] == one.ended[0]
-        else:
-            assert self.clock.now() - one.ended[1] > timedelta(days=90), answer.text
-
-    def take(self, one: Held, answer: httpx.Response) -> str:
-        """Keep the access token that was given, and give the refresh token."""
-        assert answer.status_code == 200, answer.text
-        if one.browser:
-            cookies = set_cookies(answer)
-            given, refresh = cookies["lastcall-access"][0], cookies["lastcall-refresh"][0]
-        else:
-            given, refresh = answer.json()["access_token"], answer.json()["refresh_token"]
-        one.access.append((given, self.clock.now()))
-        return refresh
-
-    def show(self, one: Held, token: str) -> httpx.Response:
-        if one.browser:
-            return self.ask(
-                "POST", f"{API}/refresh", who=one.who, cookie=f"lastcall-refresh={token}"
-            )
-        return self.ask("POST", f"{API}/refresh", body={"refresh_token": token}, who=one.who)
-
-    def proved(self, one: Held, answer: httpx.Response) -> None:
-        """A fresh proof gives new tokens; none of the older ones is good any more."""
-        one.replaced += [token for token, _ in one.access]
-        one.access.clear()
-        one.refresh.append(self.take(one, answer))
-        one.moved_at = one.proved_at = self.clock.now()
-        one.answered_parent = False
-
-    def enter(self, who: str, *, browser: bool) -> Held:
-        body = {"email": f"{canary(who)}@example.com", "password": self.passwords[who]}
-        body |= {"client": "browser" if browser else "native", "name": f"{canary(who)} phone"}
-        answer = self.ask("POST", f"{API}/sign-in", body=body, who=who)
-        now = self.clock.now()
-        one = Held(answer.json()["session"]["id"], who, browser, now, now)
-        one.refresh.append(self.take(one, answer))
-        self.held.append(one)
-        self.due.append("session.sign_in")
-        return one
-
-    def caller(self, who: str, pick: int) -> Held:
-        """A session of somebody's that can act now; one more sign-in where there is none."""
-        able = [one for one in self.living(who) if self.good(one)]
-        return able[pick % len(able)] if able else self.enter(who, browser=bool(pick % 2))
-
-    def admin(self) -> Held:
-        able = [one for one in self.living("ada") if self.good(one) and self.fresh(one)]
-        return able[0] if able else self.enter("ada", browser=False)
-
-    def can_enter(self, who: str) -> bool:
-        return not (who == "mia" and self.suspended)
-
-    # What happens.
+    @initialize(browser=st.booleans())
+    def begin(self, browser: bool) -> None:
+        for who in ("ada", "mia", "mia", "olga"):
+            self.enter(who, browser=browser)
 
     @rule(who=PEOPLE, browser=st.booleans())
     def sign_in(self, who: str, browser: bool) -> None:
-        if self.can_enter(who) and len(self.living(who)) < 5:
+        if self.may_enter(who) and len(self.model.living(who)) < 6:
             self.enter(who, browser=browser)
+
+    @rule(who=PEOPLE, pick=PICK)
+    def sign_in_again(self, who: str, pick: int) -> None:
+        """The session that the browser held ends."""
+        held = [one for one in self.model.held if one.who == who and one.browser]
+        if not held or not self.may_enter(who):
+            return
+        before = held[pick % len(held)]
+        self.enter(who, browser=True, cookie=f"refresh={before.refresh[-1]}")
+        self.signed_out(before)
 
     @rule(who=PEOPLE)
     def sign_in_wrongly(self, who: str) -> None:
-        body = {"email": f"{canary(who)}@example.com", "password": "wrong"}
-        assert self.ask("POST", f"{API}/sign-in", body=body).json()["code"] in (
-            "invalid_credentials",
-            "rate_limited",
-        )
-        self.due.append("session.sign_in")
+        """Below what is throttled. The right password of somebody suspended is as wrong."""
+        guesses, now = self.model.guesses[who], self.clock.now()
+        if guesses.room(now):
+            guesses.add()
+            wrong = "wrong" if self.may_enter(who) else self.passwords[who]
+            answer = self.desk.ask(
+                "POST", f"{API}/sign-in", {"email": email(who), "password": wrong}, who=who
+            )
+            assert answer.json()["code"] == "invalid_credentials"
+            self.model.record_failure("session.sign_in", who)
 
-    @rule(pick=PICK, back=st.sampled_from([0, 0, 0, 1, 1, 2]))
-    def refresh(self, pick: int, back: int) -> None:
+    @rule(pick=PICK, back=st.sampled_from([0, 0, 0, 1, 1, 2]), thief=st.booleans())
+    def refresh(self, pick: int, back: int, thief: bool) -> None:
         """The newest token rotates, its parent is answered alike for 10 seconds, and any older one
-        is a theft."""
-        if not self.held:
-            return
-        one = self.held[pick % len(self.held)]
-        if back >= len(one.refresh):
-            return
-        answer = self.show(one, one.refresh[-1 - back])
-        if self.over(one):
-            self.told_ending(answer, one)
-        elif back == 0:
-            token = self.take(one, answer)
-            assert token not in one.refresh
-            one.refresh.append(token)
-            one.moved_at, one.answered_parent = self.clock.now(), True
-        elif back == 1 and self.clock.now() - one.moved_at <= timedelta(seconds=10):
-            if one.answered_parent:
-                assert self.take(one, answer) == one.refresh[-1]
+        is a theft, whoever shows them and from wherever."""
+        if one := self.any_of(pick):
+            self.show_back(one, back, thief=thief)
+
+    @rule(pick=PICK, seconds=SOON, thief=st.booleans())
+    def rotate_and_show_the_parent(self, pick: int, seconds: int, thief: bool) -> None:
+        self.go_on_and_show(pick, ["rotate"], seconds, 1, thief)
+
+    @rule(pick=PICK, seconds=SOON, back=st.sampled_from([1, 1, 2]), thief=st.booleans())
+    def prove_and_show_an_older_one(self, pick: int, seconds: int, back: int, thief: bool) -> None:
+        self.go_on_and_show(pick, ["prove"], seconds, back, thief)
+
+    @rule(
+        pick=PICK,
+        steps=st.lists(st.sampled_from(["rotate", "rotate", "prove"]), min_size=2, max_size=3),
+        seconds=SOON,
+        back=st.integers(1, 3),
+        thief=st.booleans(),
+    )
+    def go_on_and_show(
+        self, pick: int, steps: list[str], seconds: int, back: int, thief: bool
+    ) -> None:
+        living = self.model.living(*ACCOUNTS)
+        one = living[pick % len(living)] if living else self.enter("olga", browser=thief)
+        for step in steps:
+            if step == "prove" and self.model.good(one):
+                self.prove(one, right=True)
             else:
-                assert answer.json()["code"] == "token_invalid"
-        else:
-            self.end(one, "refresh_reuse")
-            self.due.append("session.reuse")
-            self.told_ending(answer, one)
-
-    @rule(token=st.sampled_from(["", "x", "lcr_", "lcr_s_c1_0.1.A.B"]))
-    def show_garbage(self, token: str) -> None:
-        answer = self.ask("POST", f"{API}/refresh", body={"refresh_token": token})
-        assert answer.json()["code"] == "token_invalid"
-
-    @rule(who=PEOPLE, pick=PICK, which=PICK)
-    def terminate(self, who: str, pick: int, which: int) -> None:
-        """One's own ends, anybody else's and an unknown one are not there."""
-        if not self.held or not self.can_enter(who):
-            return
-        one, other = self.caller(who, pick), self.held[which % len(self.held)]
-        answer = self.ask("DELETE", f"{API}/sessions/{other.id}", one)
-        if other is not one and not self.fresh(one):
-            assert answer.json()["code"] == "reauthentication_required"
-        elif other.who != who:
-            assert answer.json()["code"] == "not_found"
-        elif self.over(other):
-            assert answer.status_code == 404 or answer.json()["ended"] in (0, 1)
-        else:
-            assert answer.json()["ended"] == 1
-            self.due.append("session.sign_out" if other is one else "session.terminate")
-            self.end(other, "signed_out" if other is one else "terminated_by_user")
-
-    @rule(who=PEOPLE, pick=PICK)
-    def terminate_others(self, who: str, pick: int) -> None:
-        if not self.can_enter(who):
-            return
-        one = self.caller(who, pick)
-        answer = self.ask("POST", f"{API}/sessions/terminate-others", one)
-        if not self.fresh(one):
-            assert answer.json()["code"] == "reauthentication_required"
-            return
-        others = [other for other in self.living(who) if other is not one]
-        assert answer.json()["ended"] == len(others)
-        self.due.append("session.terminate_others")
-        for other in others:
-            self.end(other, "terminated_by_user")
-
-    @rule(who=PEOPLE, pick=PICK)
-    def sign_out(self, who: str, pick: int) -> None:
-        if self.can_enter(who):
-            one = self.caller(who, pick)
-            assert self.ask("POST", f"{API}/sign-out", one).status_code == 204
-            self.due.append("session.sign_out")
-            self.end(one, "signed_out")
-
-    @rule()
-    def log_out_by_admin(self) -> None:
-        ended = len(self.living("mia"))
-        answer = self.ask("POST", f"{API}/users/{self.ids['mia']}/logout", self.admin())
-        assert answer.json()["ended"] == ended
-        self.due.append("user.logout")
-        for one in self.living("mia"):
-            self.end(one, "terminated_by_admin")
-
-    @rule()
-    def suspend_or_resume(self) -> None:
-        self.suspended = not self.suspended
-        body = {"status": "suspended" if self.suspended else "active"}
-        answer = self.ask("PATCH", f"{API}/users/{self.ids['mia']}", self.admin(), body)
-        assert answer.status_code == 200, answer.text
-        self.due.append("user.suspend" if self.suspended else "user.resume")
-        if self.suspended:
-            for one in self.living("mia"):
-                self.end(one, "user_suspended")
+                self.show_back(one, 0)
+        self.clock.advance(seconds=seconds)
+        self.show_back(one, back, thief=thief)
 
     @rule(who=PEOPLE, pick=PICK, right=st.booleans())
     def reauthenticate(self, who: str, pick: int, right: bool) -> None:
-        if self.can_enter(who):
+        if self.may_enter(who):
+            self.prove(self.caller(who, pick), right=right)
+
+    @rule(who=PEOPLE, pick=PICK)
+    def guess_within_a_session(self, who: str, pick: int) -> None:
+        """Ten wrong proofs in a row, and not one more, of either kind."""
+        if self.may_enter(who):
             one = self.caller(who, pick)
-            body = {"password": self.passwords[who] if right else "wrong"}
-            answer = self.ask("POST", f"{API}/reauthenticate", one, body)
-            self.due.append("session.reauthenticate")
-            if right:
-                self.proved(one, answer)
-            else:
-                assert answer.json()["code"] == "invalid_credentials"
+            for _ in range(9):
+                self.prove(one, right=False)
+            self.change_to(one, None, others=True)
+            self.prove(one, right=bool(pick % 3))
 
-    @rule(who=PEOPLE, pick=PICK, others=st.booleans())
-    def change_password(self, who: str, pick: int, others: bool) -> None:
-        if not self.can_enter(who):
+    @rule(who=PEOPLE, pick=PICK, right=st.sampled_from([True, True, False]), others=st.booleans())
+    def change_password(self, who: str, pick: int, right: bool, others: bool) -> None:
+        if self.may_enter(who):
+            one = self.caller(who, pick)
+            new = f"sentence {len(self.model.held)} {pick} for the door" if right else None
+            self.change_to(one, new, others=others)
+
+    # Ending.
+
+    @rule(who=PEOPLE, pick=PICK, which=PICK, report=st.booleans())
+    def terminate(self, who: str, pick: int, which: int, report: bool) -> None:
+        """One's own ends, once; anybody else's is not there."""
+        other = self.any_of(which)
+        if other is None or not self.may_enter(who):
             return
-        one, new = self.caller(who, pick), f"sentence {len(self.held)} {pick} for the door"
-        body = {"current_password": self.passwords[who], "new_password": new}
-        answer = self.ask("POST", f"{API}/password", one, {**body, "terminate_others": others})
-        self.proved(one, answer)
-        self.passwords[who] = new
-        self.due.append("user.change_password")
-        for other in self.living(who) if others else ():
-            if other is not one:
-                self.end(other, "password_changed")
+        one = self.caller(who, pick)
+        path = f"sessions/{other.id}"
+        if report:
+            answer = self.ask("POST", f"{path}/report", one)
+        else:
+            answer = self.ask("DELETE", path, one)
+        if (other is not one or report) and self.stale(one, answer):
+            return
+        if other.who != who:
+            assert answer.json()["code"] == "not_found"
+            return
+        how, reason = "session.terminate", "terminated_by_user"
+        if report:
+            how, reason = "session.report", "reported"
+        elif other is one:
+            how, reason = "session.sign_out", "signed_out"
+        self.ended_one(one, other, answer, how, reason, again=report)
 
-    @rule()
-    def restart(self) -> None:
-        self.run(self.client.aclose())
-        self.run(self.node.close())
-        self.run(self.open())
+    @rule(who=PEOPLE, pick=PICK)
+    def terminate_others(self, who: str, pick: int) -> None:
+        if not self.may_enter(who):
+            return
+        one = self.caller(who, pick)
+        answer = self.ask("POST", "sessions/terminate-others", one)
+        if not self.stale(one, answer):
+            assert answer.json()["ended"] == self.model.end_all(who, "terminated_by_user", one)
+            self.model.record("session.terminate_others", one, reason="terminated_by_user")
 
-    @rule(seconds=st.sampled_from([1, 10, 11, 700, 3700, 86_399, 86_400, 30 * 86_400]))
+    @rule(pick=PICK, back=st.sampled_from([None, None, 0, 0, 1, 2]))
+    def sign_out(self, pick: int, back: int | None) -> None:
+        """By the access token, good or not, or by a refresh token; an old one is a theft."""
+        one = self.any_of(pick)
+        if one is None:
+            return
+        path = f"{API}/sign-out"
+        if back is None:
+            answer = self.ask("POST", path, one)
+            self.signed_out(one)
+        else:
+            back = min(back, len(one.refresh) - 1)
+            cookie = f"refresh={one.refresh[-1 - back]}"
+            answer = self.desk.ask("POST", path, who=one.who, cookie=cookie)
+            old = back > 1 or (back == 1 and self.clock.now() - one.moved_at > GRACE)
+            if old and not self.model.over(one):
+                self.model.stolen(one, ADDRESSES[one.who])
+            elif back == 1 and not one.answered_parent and not self.model.over(one):
+                pass  # a fresh proof has replaced it a moment ago: it is not genuine any more
+            else:
+                self.signed_out(one)
+        assert answer.status_code == 204
+
+    @rule(who=OWN, pick=PICK, which=PICK)
+    def log_out_by_admin(self, who: str, pick: int, which: int) -> None:
+        """One session, or all of them."""
+        admin, user = self.caller("ada", pick, fresh=True), self.desk.ids[who]
+        theirs = [one for one in self.model.held if one.who == who]
+        if theirs and which % 2:
+            other = theirs[which // 2 % len(theirs)]
+            answer = self.ask("DELETE", f"users/{user}/sessions/{other.id}", admin)
+            how, reason = "session.terminate", "terminated_by_admin"
+            self.ended_one(admin, other, answer, how, reason, again=False)
+        else:
+            answer = self.ask("POST", f"users/{user}/logout", admin)
+            ended = self.model.end_all(who, "terminated_by_admin")
+            assert answer.json()["ended"] == ended
+            self.model.record("user.logout", admin, reason="terminated_by_admin", target=user)
+
+    @rule(pick=PICK, myself=st.booleans())
+    def log_everybody_out(self, pick: int, myself: bool) -> None:
+        admin = self.caller("ada", pick, fresh=True)
+        answer = self.ask("POST", "logout", admin, {"all_users": True, "except_self": not myself})
+        spared = None if myself else admin
+        ended = [self.model.end_all(who, "terminated_by_admin", spared) for who in ("ada", "mia")]
+        assert answer.json()["ended"] == sum(ended)
+        account = self.desk.ids["Acme"]
+        self.model.record("account.logout", admin, reason="terminated_by_admin", target=account)
+
+    @rule(pick=PICK)
+    def suspend_or_resume(self, pick: int) -> None:
+        admin, mia = self.caller("ada", pick, fresh=True), self.desk.ids["mia"]
+        status = "active" if self.model.suspended else "suspended"
+        answer = self.ask("PATCH", f"users/{mia}", admin, {"status": status})
+        assert answer.json()["status"] == status, answer.text
+        self.model.suspended = not self.model.suspended
+        if self.model.suspended:
+            self.model.end_all("mia", "user_suspended")
+            self.model.record("user.suspend", admin, reason="user_suspended", target=mia)
+        else:
+            self.model.record("user.resume", admin, target=mia)
+
+    @rule(who=st.sampled_from(["mia", "olga"]), pick=PICK, which=PICK)
+    def meddle(self, who: str, pick: int, which: int) -> None:
+        """Who is no admin of the account gets nowhere."""
+        if not self.may_enter(who):
+            return
+        one, ada = self.caller(who, pick), self.desk.ids["ada"]
+        code, theirs = ("forbidden", "not_found")[who == "olga"], self.model.living("ada")
+        name = theirs[which % len(theirs)].id if theirs else "s_c1_0"
+        answers = [
+            self.ask("GET", f"users/{ada}/sessions", one),
+            self.ask("POST", f"users/{ada}/logout", one),
+            self.ask("DELETE", f"users/{ada}/sessions/{name}", one),
+        ]
+        garbage = {"refresh_token": f"lcr_{name}.1.A.B"}
+        answer = self.desk.ask("POST", f"{API}/refresh", garbage, who="thief")
+        assert answer.json()["code"] == "token_invalid"
+        assert self.model.fresh(one) <= ({one.json()["code"] for one in answers} == {code})
+
+    # Time.
+
+    @rule(seconds=st.sampled_from([1, 1, 5, 5, 10, 11, 60, 601, 3601]))
     def time_passes(self, seconds: int) -> None:
         self.clock.advance(seconds=seconds)
 
-    @rule()
-    def purge(self) -> None:
-        async def at_once(_seconds: float) -> None: ...
+    @rule(pick=PICK, days=st.integers(1, 3), hours=st.sampled_from([12, 23.5, 24]))
+    def days_pass(self, pick: int, days: int, hours: float) -> None:
+        """One session is used each day, in time or too late; the others run out."""
+        living = self.model.living(*ACCOUNTS)
+        for _ in range(days):
+            self.clock.advance(hours=hours)
+            if living:
+                self.show_back(living[pick % len(living)], 0)
 
-        purge = Purge(self.node.store, self.node.settings.policy, self.clock, at_once)
-        self.run(purge.run(Actor("system")))
+    @rule(days=st.sampled_from([0, 0, 2, 2, 2, 80, 91]), restart=st.booleans())
+    def clean_up(self, days: int, restart: bool) -> None:
+        """What is over is deleted, after a while, and the server starts anew."""
+        self.clock.advance(days=days)
+        self.desk.purge()
+        self.model.purge()
+        if restart:
+            self.desk.restart()
+
+    # What is shown.
 
     @rule(who=PEOPLE, pick=PICK)
     def read(self, who: str, pick: int) -> None:
-        """Lists show exactly what the server honours, on the page too, and nobody else's."""
-        if not self.can_enter(who):
+        """Lists show exactly what the server honours, on pages too, and nobody else's."""
+        if not self.may_enter(who):
             return
         one = self.caller(who, pick)
-        assert self.ask("GET", f"{API}/session", one).json()["id"] == one.id
-        listed = self.ask("GET", f"{API}/sessions?limit=200", one).json()["sessions"]
-        living = {other.id for other in self.living(who)}
+        living, kept = {other.id for other in self.model.living(who)}, self.model.kept(who)
+        own = self.ask("GET", "session", one).json()
+        assert (own["id"], own["user"]["active_sessions"]) == (one.id, len(living))
+        listed = self.ask("GET", "sessions?limit=200", one).json()["sessions"]
         assert sorted(row["id"] for row in listed) == sorted(living)
         assert [row["id"] for row in listed if row["current"]] == [one.id]
-        gone = self.ask("GET", f"{API}/sessions?ended=true&limit=200", one).json()["sessions"]
-        kept = {
-            other.id: other.ended[0]
-            for other in self.held
-            if other.who == who and other.ended and self.over(other)
-            if self.clock.now() - other.ended[1] < timedelta(days=90)
-        }
+        gone = self.ask("GET", "sessions?ended=true&limit=200", one).json()["sessions"]
         assert {row["id"]: row["end_reason"] for row in gone} == kept
-        self.ask("GET", f"{API}/activity", one)
-        audit = self.ask("GET", f"{API}/audit", one)
-        assert audit.status_code == (403 if who == "mia" else 200)
-        if one.browser:
-            page = self.ask("GET", "/settings/sessions", one).text
-            shown = set(re.findall(r"terminate\?session=([^\"]+)\"", page))
-            assert shown == living - {one.id}
+        page = self.ask("GET", "/settings/sessions", one).text
+        assert set(re.findall(r"terminate\?session=([^\"]+)\"", page)) == living - {one.id}
+        activity = self.ask("GET", "activity?limit=200", one).json()["events"]
+        shown = {event["session_id"] for event in activity} - {None}
+        assert shown <= {other.id for other in self.model.held if other.who == who}
+        assert self.ask("GET", "audit", one).status_code == (403 if who == "mia" else 200)
+        if who == "ada":
+            path = f"users/{self.desk.ids['mia']}/sessions?limit=200"
+            rows = self.ask("GET", path, one).json()["sessions"]
+            assert {row["id"] for row in rows} == {other.id for other in self.model.living("mia")}
 
     # What is true after each step.
 
-    def new_records(self) -> list[str]:
-        db = sqlite3.connect(Path(self.folder.name) / DATABASE)
-        rows = db.execute(
-            "SELECT number, type FROM audit WHERE number > ? ORDER BY number", (self.recorded,)
-        ).fetchall()
-        db.close()
-        self.recorded = max([self.recorded, *(number for number, _ in rows)])
-        return [kind for _, kind in rows]
-
     @invariant()
-    def each_change_has_one_record(self) -> None:
-        """That a session ran out is recorded as it is noticed, whatever notices it."""
-        own = [kind for kind in self.new_records() if kind not in ("session.expire", "audit.purge")]
-        assert own == self.due
-        self.due.clear()
+    def each_change_has_its_record_and_nothing_else_has_one(self) -> None:
+        assert self.desk.new_records() == self.model.due
+        self.model.due.clear()
 
     @invariant()
     def no_token_of_an_ended_session_is_honoured(self) -> None:
-        for one in self.held:
-            if self.over(one):
-                self.told_ending(self.ask("GET", f"{API}/session", one), one)
-                self.told_ending(self.show(one, one.refresh[-1]), one)
-            elif one.replaced:
-                old = one.replaced[-1]
-                answer = self.ask(
-                    "GET", f"{API}/session", who=one.who, cookie=f"lastcall-access={old}"
-                )
+        """Every token of one that has just ended, and now and then all others that ever were. A
+        refresh would write that a session ran out, which others must not depend on."""
+        self.turn += 1
+        over = [one for one in self.model.held if self.model.over(one)]
+        for one in over:
+            if not one.tried:
+                one.tried = one.written
+                self.try_all(one)
+        kept = [one for one in over if one.written and not one.gone]
+        tokens = [(one, number) for one in kept for number in range(len(one.refresh))]
+        start = self.turn * TRIED_EACH_STEP % max(1, len(tokens))
+        for one, number in islice(tokens, start, start + TRIED_EACH_STEP):
+            self.refuses(self.show(one, one.refresh[number]), one)
+
+    def try_all(self, one: Held) -> None:
+        for token, _ in one.access:
+            self.refuses(self.ask_with("GET", "session", one, token), one)
+        answer = self.desk.ask("HEAD", "/live", who=one.who, cookie=f"refresh={one.refresh[-1]}")
+        assert answer.status_code == 401
+        if one.written:
+            for token in one.refresh:
+                self.refuses(self.show(one, token), one)
+
+    @invariant()
+    def what_lives_is_honoured_and_what_was_replaced_is_not(self) -> None:
+        living = self.model.living(*ACCOUNTS)
+        if not living:
+            return
+        one = living[self.turn % len(living)]
+        for number, (token, _) in enumerate(one.access[-6:], max(0, len(one.access) - 6)):
+            answer = self.ask_with("GET", "session", one, token)
+            if self.model.good(one, number):
+                assert answer.json()["id"] == one.id
+            else:
                 assert answer.json()["code"] == "token_expired"
+        answer = self.desk.ask("HEAD", "/live", who=one.who, cookie=f"refresh={one.refresh[-1]}")
+        assert answer.status_code == 200
 
 
 Door.TestCase.settings = settings(
