@@ -50,7 +50,7 @@ def world(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> World:
         for kind in ("", "_phone")
     }
     world = World(folder, devices, invite(machine, devices["ada"].access))
-    machine.start(tmp_path_factory.mktemp("elsewhere"))
+    machine.close()
     return world
 
 

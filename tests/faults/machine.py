@@ -54,6 +54,10 @@ class Machine:
         """Kill what serves, and serve this folder by a new process; gives its id."""
         return self._launch(str(folder))
 
+    def close(self) -> None:
+        """Kill what serves."""
+        self._launch("-")
+
     def died_at(self, folder: Path) -> str:
         """Wait until the server has killed itself; tell where it did."""
         assert self._launch("") == -signal.SIGKILL

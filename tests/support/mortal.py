@@ -2,8 +2,8 @@
 
 It prints its port. Each line of its standard input names a folder: what served before is killed,
 and a new process, whose id is printed, serves the real application on that folder's database, over
-real HTTP, on the same port. An empty line waits until that process has died by itself, and its exit
-status is printed. Time stands still, but for what a request's headers say:
+real HTTP, on the same port. An empty line waits until that process has died by itself, "-" kills
+it; its exit status is printed. Time stands still, but for what a request's headers say:
 
 - `x-later`: the request comes so many seconds after the start;
 - `x-die-at`: the process kills itself (SIGKILL) at this failpoint, counted from one. There is one
@@ -176,7 +176,7 @@ def main() -> None:
     child: Child | None = None
     for folder in map(str.strip, sys.stdin):
         status = child.end(0 if folder else PATIENCE) if child else 0
-        child = Child.fork(Path(folder), listener) if folder else None
+        child = Child.fork(Path(folder), listener) if folder not in ("", "-") else None
         say(child.pid if child else status)
     if child:
         child.end(0)
