@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --
 	--generate-hashes --no-strip-extras --no-emit-find-links --custom-compile-command "make lock" --extra server
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check mutants bench screenshots messages lock
+.PHONY: help setup demo test soak check mutants bench screenshots messages lock
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -25,6 +25,9 @@ test: .venv/installed .venv/chromium-path .venv/proxies/found.json  ## run all t
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=json:.venv/coverage.json \
 		--cov-report=term-missing:skip-covered
 	@$(BIN)/python -m tools.coverage_gate .venv/coverage.json coverage-floor.txt
+
+soak: .venv/installed  ## run the tests that take long, which `make test` leaves out
+	$(BIN)/pytest -n $(WORKERS) -m soak
 
 check: .venv/installed  ## format, lint, types, which module may import which, lock files, secrets
 	$(BIN)/ruff format --check .

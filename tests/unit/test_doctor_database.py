@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.disks import small_disk
 from tests.support.doctor import (
     LOCAL_DISK,
     NOBODY,
@@ -114,22 +115,6 @@ def test_a_folder_in_which_others_can_replace_the_files_is_a_problem(doctor: Doc
     assert (check.state, advice(check)) == ("problem", f"Run: chmod o-w {doctor.folder}")
     doctor.folder.chmod(0o1777)
     assert doctor.says()["modes"].state == "ok"
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """Mount a disk of that size on a folder."""
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "lastcall", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("no small disk can be mounted here: that needs root")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize(("size", "state"), [("8m", "problem"), ("64m", "warning")])
