@@ -52,6 +52,7 @@ def test_after_the_period_all_is_forgotten() -> None:
 
 def test_an_attempt_that_is_given_back_can_be_taken_again() -> None:
     free_at = TEN.give_back(take(TEN, 10), START)
+    assert free_at == START + 9 * EACH
     TEN.take(free_at, START)
     assert TEN.give_back(None, START) == START
     assert TEN.give_back(START - EACH, START) == START
