@@ -1,40 +1,29 @@
 """A machine whose server can be killed anywhere, and the world that it serves."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from lastcall.clock import system_entropy
-from tests.faults.machine import BOB, Machine, World, invite, sign_in
+from tests.faults.machine import BOB, Machine, World, invite, launched, sign_in
 from tests.support.fakes import FakeClock
 from tests.support.nodes import EMAIL, PASSWORD, open_node
-from tests.support.servers import environment
 
 
 @pytest.fixture(scope="session")
 def machine() -> Iterator[Machine]:
     """A machine on which nothing is served yet."""
-    # Who is killed can't say what it covered, so it needn't measure it.
-    unmeasured = {name: it for name, it in environment().items() if "COVERAGE" not in name}
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.mortal"],
-        env=unmeasured,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as launcher:
-        assert launcher.stdin is not None
-        assert launcher.stdout is not None
-        url = f"http://localhost:{int(launcher.stdout.readline())}"
-        once = httpx.Limits(max_keepalive_connections=0)
-        with httpx.Client(base_url=url, limits=once, timeout=30) as client:
-            yield Machine(launcher, client)
-        launcher.stdin.close()
+    with launched() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def neighbour() -> Iterator[Machine]:
+    """Another one."""
+    with launched() as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,10 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import httpx
 
 from tests.support.mortal import DIED_AT
 from tests.support.nodes import DATABASE, EMAIL, PASSWORD
+from tests.support.servers import environment
 
 BOB, CAROL = "bob@example.com", "carol@example.com"
 NEW_PASSWORD = "another sentence nobody guesses"
@@ -112,6 +114,27 @@ class Machine:
         answer = self.ask("POST", "/api/v1/refresh", {"refresh_token": shown}, later=later)
         assert answer is not None
         return answer
+
+
+@contextmanager
+def launched() -> Iterator[Machine]:
+    """Give a machine on which nothing is served yet."""
+    # Who is killed can't say what it covered, so it needn't measure it.
+    unmeasured = {name: it for name, it in environment().items() if "COVERAGE" not in name}
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.mortal"],
+        env=unmeasured,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as launcher:
+        assert launcher.stdin is not None
+        assert launcher.stdout is not None
+        url = f"http://localhost:{int(launcher.stdout.readline())}"
+        once = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(base_url=url, limits=once, timeout=30) as client:
+            yield Machine(launcher, client)
+        launcher.stdin.close()
 
 
 @dataclass(frozen=True)
