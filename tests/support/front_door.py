@@ -122,8 +122,11 @@ class Model:
         ended = [one for one in self.living(who) if one is not spared]
         for one in self.held:
             if one.who == who and one is not spared and not one.written:
-                # One that ran out and that nobody has noticed yet is among them, uncounted.
-                one.ended, one.written = (reason, self.clock.now()), True
+                if one in ended:
+                    one.ended = (reason, self.clock.now())
+                one.written = (
+                    True  # also what ran out unnoticed, for whose reason this changes nothing
+                )
         return len(ended)
 
     def notice(self, one: Held, session_id: str | None, ip: str) -> None:

@@ -628,6 +628,22 @@ async def test_a_session_ended_by_several_events_shows_the_first_that_covers_it(
     assert ended[0].by == ADMIN
 
 
+async def test_a_session_that_ran_out_unnoticed_keeps_that_end_when_all_are_ended_later(
+    node: Node, ada: Tokens, clock: FakeClock
+) -> None:
+    other = await sign_in(node)
+    ran_out = clock.advance(days=1)
+    fresh = await sign_in(node)
+    before = await ended_for(node, other)
+    clock.advance(hours=1)
+    await log_out(node, fresh)
+    assert (before, await ended_for(node, other)) == ("expired_inactive", "expired_inactive")
+    ending = (await find(node, other.session)).ending
+    assert ending is not None
+    assert ending.at == ran_out
+    assert await ended_for(node, fresh) == "terminated_by_admin"
+
+
 async def test_signing_out_ends_the_session_and_again_does_nothing(node: Node, ada: Tokens) -> None:
     await node.sessions.endings.sign_out(ada.session.id)
     await node.sessions.endings.sign_out(ada.session.id)

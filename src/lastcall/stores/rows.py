@@ -114,18 +114,6 @@ def event_row(event: Event) -> dict[str, object]:
 
 def session_of(row: Row) -> Session:
     """Read a session, joined with the event that ended it (`end_…`)."""
-    ending = None
-    if row["end_seq"] is not None:
-        ending = Ending(
-            cast(EndReason, row["end_reason"]),
-            moment(row["end_at"]),
-            Actor(
-                cast(ActorKind, row["end_actor_kind"]), row["end_actor_id"], row["end_actor_name"]
-            ),
-            row["end_seq"],
-        )
-    elif row["end_written"]:  # what ended it is not known any more: it has ended all the same
-        ending = Ending("revoked", moment(row["last_active_at"]), SYSTEM)
     return Session(
         id=SessionId(row["id"]),
         user_id=UserId(row["user_id"]),
@@ -159,7 +147,26 @@ def session_of(row: Row) -> Session:
             repeats=row["repeats"],
         ),
         stale_seq=row["stale_seq"],
-        ending=ending,
+        ending=_ending_of(row),
+    )
+
+
+def _ending_of(row: Row) -> Ending | None:
+    if row["end_seq"] is None:
+        if not row["end_written"]:
+            return None
+        # What ended it is not known any more: it has ended all the same.
+        return Ending("revoked", moment(row["last_active_at"]), SYSTEM)
+    idle, absolute = row["idle_expires_at"], row["absolute_expires_at"]
+    if row["ended_seq"] is None and row["end_at"] >= min(idle, absolute):
+        # It had run out, unnoticed, before an event that ends all of a user's: that end stands.
+        reason: EndReason = "expired_absolute" if absolute <= idle else "expired_inactive"
+        return Ending(reason, moment(min(idle, absolute)), SYSTEM, row["end_seq"])
+    return Ending(
+        cast(EndReason, row["end_reason"]),
+        moment(row["end_at"]),
+        Actor(cast(ActorKind, row["end_actor_kind"]), row["end_actor_id"], row["end_actor_name"]),
+        row["end_seq"],
     )
 
 
