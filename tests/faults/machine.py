@@ -160,6 +160,7 @@ class World:
 
     def begin(self, machine: Machine, folder: Path) -> Path:
         """Serve a copy of it."""
+        machine.close()
         machine.successors.clear()
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.folder, folder)
@@ -236,9 +237,9 @@ def _tokens(machine: Machine, device: Device) -> list[str]:
     if first.is_success:
         given = first.json()
         answers += [machine.ask("GET", "/api/v1/session", token=given["access_token"])]
-        answers += [second := machine.refresh(given["refresh_token"])]
+        answers += [machine.refresh(given["refresh_token"])]
         answers += [machine.refresh(device.refresh, LATE)]
-        answers += [machine.refresh(second.json()["refresh_token"], LATE)]
+        answers += [machine.refresh(given["refresh_token"], LATE)]
     answers += [machine.refresh(device.used_up, LATE)]
     return [_told(answer) for answer in answers]
 

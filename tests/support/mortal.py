@@ -15,6 +15,7 @@ Processes are forked from one that has imported everything already.
 """
 
 import asyncio
+import gc
 import os
 import select
 import signal
@@ -171,6 +172,7 @@ class Child:
 def main() -> None:
     """Do what each line says."""
     recognise(None, {})  # compiles its rules once, and not in each process
+    gc.freeze()
     listener = socket.create_server(("127.0.0.1", 0))
     say(listener.getsockname()[1])
     child: Child | None = None
