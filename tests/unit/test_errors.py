@@ -1,30 +1,43 @@
 """What errors say of themselves: a code for programs, and a sentence for people."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
-from lastcall.errors import FieldError, InvalidRequest, InvalidToken, SessionEnded, Unavailable
+from lastcall.errors import (
+    Error,
+    FieldError,
+    InvalidRequest,
+    InvalidToken,
+    SessionEnded,
+    Unavailable,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
+def two_faults() -> InvalidRequest:
+    return InvalidRequest(FieldError("a", "missing", "give a"), FieldError("b", "bad", "mend b"))
+
+
 @pytest.mark.parametrize(
-    ("error", "code", "text"),
+    ("make", "code", "text"),
     [
-        (InvalidToken(), "token_invalid", "the token is not valid"),
-        (InvalidToken("token_expired"), "token_expired", "a refresh is needed"),
-        (Unavailable("the disk is full"), "unavailable", "the disk is full"),
-        (InvalidRequest(), "invalid_request", "the request is not valid"),
-        (
-            InvalidRequest(FieldError("a", "missing", "give a"), FieldError("b", "bad", "mend b")),
-            "invalid_request",
-            "give a; mend b",
-        ),
+        (InvalidToken, "token_invalid", "the token is not valid"),
+        (lambda: InvalidToken("token_expired"), "token_expired", "a refresh is needed"),
+        (lambda: Unavailable("the disk is full"), "unavailable", "the disk is full"),
+        (lambda: SessionEnded(None, None), "session_ended", "the session has ended"),
+        (InvalidRequest, "invalid_request", "the request is not valid"),
+        (two_faults, "invalid_request", "give a; mend b"),
     ],
+    ids=["invalid", "run out", "unavailable", "ended", "request", "two faults"],
 )
-def test_an_error_has_a_code_and_a_sentence(error: Exception, code: str, text: str) -> None:
-    assert (getattr(error, "code", None), str(error)) == (code, text)
+def test_an_error_has_a_code_and_a_sentence(
+    make: Callable[[], Error], code: str, text: str
+) -> None:
+    error = make()
+    assert (error.code, str(error)) == (code, text)
 
 
 def test_an_ended_session_says_why_when_and_by_whom() -> None:

@@ -25,7 +25,7 @@ def test_as_many_attempts_as_the_limit_says_are_taken_at_once_and_no_more() -> N
     free_at = take(TEN, 10)
     with pytest.raises(RateLimited) as refused:
         TEN.take(free_at, START)
-    assert refused.value.retry_after == 90
+    assert (refused.value.retry_after, refused.value.limit) == (90, "ten")
 
 
 @pytest.mark.parametrize("limit", [Limit("odd", 7, timedelta(seconds=10)), TEN])

@@ -136,6 +136,19 @@ def test_every_use_has_a_key_of_its_own(path: Path) -> None:
     assert all(len(key) == 32 for key in keys)
 
 
+def test_a_file_gives_the_same_keys_in_every_version() -> None:
+    """Or the tokens, devices and signing keys of a database would be nobody's after an upgrade."""
+    secrets = Secrets.derive(bytes(range(32)))
+    assert {name: getattr(secrets, name).hex()[:16] for name in Secrets.__slots__} == {
+        "refresh": "44fbefd5b35bb73d",
+        "successor": "09312e7f89a2f64d",
+        "signing": "5e6f7c87a4f9c1ca",
+        "device": "199236e7b531a1f0",
+        "throttle": "50b170057b2d68eb",
+        "check": "d10e5f00fc038c6c",
+    }
+
+
 def test_the_secrets_do_not_print_themselves(path: Path) -> None:
     secrets = secretfile.create(path, system_entropy)
     assert repr(secrets.refresh) not in repr(secrets)
