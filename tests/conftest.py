@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,7 +15,14 @@ from tests.support.nodes import open_node
 ROOT = Path(__file__).resolve().parent.parent
 
 # A slow machine is no fault of the code; what failed once is printed so that it can be repeated.
-hypothesis.settings.register_profile("lastcall", deadline=None, print_blob=True)
+# Whether a change passes is not for luck to decide: with a number of examples given, each run tries
+# others.
+hypothesis.settings.register_profile(
+    "lastcall",
+    deadline=None,
+    print_blob=True,
+    derandomize="LASTCALL_TEST_EXAMPLES" not in os.environ,
+)
 hypothesis.settings.load_profile("lastcall")
 
 

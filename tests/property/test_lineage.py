@@ -206,7 +206,8 @@ class Lineage(RuleBasedStateMachine):
         )
         for other in self.all:
             if other is not line and other.ended is None:
-                other.ended = "terminated_by_user"
+                # One that has run out stays what it is.
+                other.ended = self.ran_out(other) or "terminated_by_user"
 
     @rule(line=lines)
     def reauthenticate(self, line: Line) -> None:
