@@ -41,6 +41,7 @@ RecordType = Literal[
     "key.create",
     "key.revoke",
     "signing_key.rotate",
+    "signing_key.revoke",
     "audit.export",
     "audit.purge",
 ]

@@ -105,3 +105,5 @@ class Event:
     actor: Actor = SYSTEM
     ended: int = 0
     """How many active sessions it ended."""
+    key_id: str | None = None
+    """The signing key that it publishes or revokes (rule 18)."""

@@ -104,14 +104,22 @@ class Keyring:
             if now - successor.signs_from >= margin
         )
 
+    def jwk(self, key_id: str) -> dict[str, object] | None:
+        """Give the public key with this id (RFC 7517)."""
+        key = self._by_id.get(key_id)
+        return None if key is None else _public(key)
+
+    def jwks(self) -> list[dict[str, object]]:
+        """Give all public keys."""
+        return [_public(key) for key in self._keys]
+
     def public(self) -> dict[str, object]:
         """Give the public key set (RFC 7517)."""
-        return {
-            "keys": [
-                {**key.jwk.as_dict(private=False), "kid": key.id, "alg": ALGORITHM, "use": "sig"}
-                for key in self._keys
-            ]
-        }
+        return {"keys": self.jwks()}
 
     def __iter__(self) -> Iterator[SigningKey]:
         return iter(self._keys)
+
+
+def _public(key: SigningKey) -> dict[str, object]:
+    return {**key.jwk.as_dict(private=False), "kid": key.id, "alg": ALGORITHM, "use": "sig"}

@@ -11,10 +11,13 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from lastcall.leases.messages import Checks
 from lastcall.stores import base
 
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Seconds."""
+_BUCKETS_OF_LEASES: Final = (*_BUCKETS, 10.0, 20.0, 30.0, 40.0, 60.0)
+"""Seconds: what can't be reached is waited for, as long as a lease may be used."""
 
 
 class Metrics:
@@ -53,6 +56,36 @@ class Metrics:
             ("limit",),
             registry=self._own,
         )
+        self._confirmation = Histogram(
+            "lastcall_confirmation_seconds",
+            "Time from the commit of a termination until no verifier accepts its sessions",
+            buckets=_BUCKETS_OF_LEASES,
+            registry=self._own,
+        )
+        self._checks = Counter(
+            "lastcall_checks",
+            "Checks of tokens by verifiers, as these tell, by what came of them",
+            ("verdict",),
+            registry=self._own,
+        )
+        self._introspections = Counter(
+            "lastcall_introspections_by_verifiers",
+            "Checks for which a verifier had no lease, or knew less than the token, and asked",
+            registry=self._own,
+        )
+        self._verifiers = Gauge(
+            "lastcall_verifiers",
+            "Verifiers that follow this server: connected, and with a lease",
+            ("state",),
+            registry=self._own,
+            multiprocess_mode="livesum",
+        )
+        self._lag = Gauge(
+            "lastcall_feed_lag_events",
+            "Events that the slowest verifier with a lease has not acknowledged",
+            registry=self._own,
+            multiprocess_mode="livemax",
+        )
         self._seq = Gauge(
             "lastcall_log_seq",
             "The event log's end",
@@ -73,6 +106,22 @@ class Metrics:
     def refused(self, limit: str) -> None:
         """Count an attempt that was refused unseen."""
         self._refused.labels(limit).inc()
+
+    def confirmed(self, seconds: float) -> None:
+        """Count a termination that is confirmed."""
+        self._confirmation.observe(seconds)
+
+    def checked(self, checks: Checks) -> None:
+        """Count the checks that a verifier tells of."""
+        for verdict in ("accepted", "invalid", "expired", "ended", "unavailable"):
+            self._checks.labels(verdict).inc(getattr(checks, verdict))
+        self._introspections.inc(checks.introspected)
+
+    def following(self, connected: int, leased: int, lag: int) -> None:
+        """Tell how many verifiers follow, and how far the slowest is behind."""
+        self._verifiers.labels("connected").set(connected)
+        self._verifiers.labels("leased").set(leased)
+        self._lag.set(lag)
 
     def committed(self, writes: Sequence[base.Write], committed: base.Committed) -> None:
         """Count what a commit has done."""

@@ -1,5 +1,6 @@
 """A node: the parts of a running lastcall, wired together once from the settings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -7,11 +8,13 @@ from lastcall.clock import Clock, Entropy, SystemClock, system_entropy
 from lastcall.device.agent import recognise
 from lastcall.device.place import Locator, PlaceDataError
 from lastcall.errors import SettingsError
+from lastcall.feed.leases import Leases
 from lastcall.identity.administration import Administration
 from lastcall.identity.links import Links
 from lastcall.identity.passwords import Passwords
 from lastcall.identity.service import Identity
 from lastcall.identity.services import Services
+from lastcall.leases.messages import Welcome
 from lastcall.live import Live
 from lastcall.metrics import Metrics
 from lastcall.secretfile import Secrets
@@ -40,6 +43,7 @@ class Node:
     locator: Locator
     metrics: Metrics
     live: Live
+    leases: Leases
     clock: Clock
     entropy: Entropy
 
@@ -64,18 +68,25 @@ class Node:
         except PlaceDataError as error:
             raise SettingsError(str(error)) from error
         metrics = Metrics(shared=counts_are_shared())
+        observers: list[base.Observer] = [metrics.committed]
+
+        def observe(writes: Sequence[base.Write], committed: base.Committed) -> None:
+            for tell in observers:
+                tell(writes, committed)
+
         opened = open_store(
             settings.database_url,
             settings.secret_file,
             clock.now(),
             entropy,
-            observe=metrics.committed,
+            observe=observe,
         )
         store, secrets = opened.store, opened.secrets
         if serving:
             await store.commit(base.SetIssuer(settings.public_url))
         born = await store.installation()
         issuer = born.issuer or settings.public_url
+        audience = settings.audience or issuer
         policy = settings.policy
         signing = Signing(store, secrets, clock, entropy, policy.access_lifetime)
         if serving:
@@ -89,12 +100,25 @@ class Node:
             locator=locator,
             policy=policy,
             issuer=issuer,
-            audience=settings.audience or issuer,
+            audience=audience,
             cell=born.cell,
             throttle=throttle,
             clock=clock,
             entropy=entropy,
         )
+        leases = Leases(
+            store,
+            signing,
+            lambda name, account: Welcome(
+                name, account, issuer, audience, settings.lease.total_seconds()
+            ),
+            lease=settings.lease,
+            access_lifetime=policy.access_lifetime,
+            metrics=metrics,
+            clock=clock,
+            entropy=entropy,
+        )
+        observers.append(leases.committed)
         passwords = passwords or Passwords()
         identity = Identity(store, sessions, passwords, throttle, clock, entropy)
         links = Links(store, sessions, identity, passwords, throttle, clock, entropy)
@@ -112,6 +136,7 @@ class Node:
             locator=locator,
             metrics=metrics,
             live=Live(store, policy, clock),
+            leases=leases,
             clock=clock,
             entropy=entropy,
         )
@@ -119,6 +144,7 @@ class Node:
     async def close(self) -> None:
         """Finish what is under way and let go of everything."""
         await self.live.close()
+        await self.leases.close()
         self.passwords.close()
         await self.store.close()
         self.locator.close()

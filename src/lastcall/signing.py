@@ -7,11 +7,11 @@ from joserfc.jwk import ECKey
 
 from lastcall.audit import Record, Target
 from lastcall.clock import Clock, Entropy
-from lastcall.errors import InvalidToken, LostRace
-from lastcall.events import SYSTEM, Actor
+from lastcall.errors import Conflict, InvalidToken, LostRace, NotFound
+from lastcall.events import SYSTEM, Actor, Event
 from lastcall.keys import Keyring, SigningKey, StoredKey, new_key
 from lastcall.secretfile import Secrets
-from lastcall.stores.base import AddRecord, DropKeys, PublishKey, Store
+from lastcall.stores.base import AddRecord, DropKeys, PublishKey, Store, Write
 from lastcall.tokens import Access, open_access
 
 READ_AGAIN: Final = timedelta(seconds=60)
@@ -51,14 +51,42 @@ class Signing:
                 await self._replace(self._ring.newest)
             spent = self._ring.spent(now, self._access_lifetime)
             if spent:
-                await self._store.commit(DropKeys(spent))
+                await self._store.commit(DropKeys(spent, now))
                 await self._read()
+        return self._ring
+
+    async def refresh(self) -> Keyring:
+        """Give the keys as the store has them now."""
+        await self._read()
         return self._ring
 
     async def rotate(self, by: Actor = SYSTEM) -> StoredKey | None:
         """Publish a new key; it signs after its lead. None where another process just did."""
         await self._read()
         return await self._replace(self._ring.newest, by)
+
+    async def revoke(self, key_id: str, by: Actor = SYSTEM) -> Event:
+        """End a key before its time, as one that others may have seen: what it has signed is
+        accepted no more once its event is confirmed (rule 18). Where no other key is ready to sign,
+        a new one does at once. Raises NotFound, Conflict.
+        """
+        await self._read()
+        if self._ring.find(key_id) is None:
+            raise NotFound(f"there is no signing key {key_id}; see: lastcall signing-key list")
+        now = self._clock.now()
+        writes: list[Write] = []
+        if not any(key.id != key_id and key.signs_from <= now for key in self._ring):
+            key = new_key(now, first=True, secrets=self._secrets, entropy=self._entropy)
+            writes.append(PublishKey(key, self._ring.newest))
+        record = Record("signing_key.revoke", now, None, None, by, Target("signing_key", key_id))
+        try:
+            done = await self._store.commit(*writes, DropKeys((key_id,), now), AddRecord(record))
+        except LostRace as error:
+            raise Conflict("another process has changed the keys; look again") from error
+        await self._read()
+        if not done.events or done.events[-1].kind != "key_revoked":
+            raise NotFound(f"the signing key {key_id} is gone already")
+        return done.events[-1]
 
     async def _replace(self, newest: str | None, by: Actor = SYSTEM) -> StoredKey | None:
         now = self._clock.now()

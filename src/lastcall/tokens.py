@@ -23,9 +23,11 @@ from lastcall.secretfile import Secrets
 
 MAX_LENGTH: Final = 4096
 """Longest access token that is looked at, in characters; the other forms are bounded themselves."""
+REFRESH_PREFIX: Final = "lcr_"
+"""What every refresh token begins with, and no access token does."""
 _SECRET: Final = 32
 _REFRESH: Final = re.compile(
-    r"lcr_(?P<sid>[a-z0-9_]{1,80})\.(?P<generation>0|[1-9][0-9]{0,17})"
+    REFRESH_PREFIX + r"(?P<sid>[a-z0-9_]{1,80})\.(?P<generation>0|[1-9][0-9]{0,17})"
     r"\.(?P<secret>[A-Za-z0-9_-]{43})\.(?P<mac>[A-Za-z0-9_-]{43})"
 )
 _SERVICE_KEY: Final = re.compile(r"lck_(?P<id>k_[a-z0-9]{26})_(?P<secret>[A-Za-z0-9_-]{43})")
@@ -77,27 +79,28 @@ _registry = jws.JWSRegistry(algorithms=[ALGORITHM])
 
 def mint_access(access: Access, key: SigningKey) -> str:
     """Sign an access token (RFC 9068, section 2)."""
+    header = {"alg": ALGORITHM, "kid": key.id, "typ": "at+jwt"}
+    return jwt.encode(header, claims_of(access), key.jwk, registry=_registry)
+
+
+def claims_of(access: Access) -> dict[str, object]:
+    """Give an access token's claims as it carries them; times are in seconds since 1970."""
     position = access.position
-    return jwt.encode(
-        {"alg": ALGORITHM, "kid": key.id, "typ": "at+jwt"},
-        {
-            "iss": access.issuer,
-            "sub": access.user_id,
-            "client_id": access.client_id,
-            "sid": access.session_id,
-            "aud": access.audience,
-            "iat": int(access.issued_at.timestamp()),
-            "exp": int(access.expires_at.timestamp()),
-            "jti": access.token_id,
-            "auth_time": int(access.auth_time.timestamp()),
-            "amr": list(access.amr),
-            "account": access.account_id,
-            "roles": list(access.roles),
-            "pos": [position.epoch, str(position.timeline), position.seq],
-        },
-        key.jwk,
-        registry=_registry,
-    )
+    return {
+        "iss": access.issuer,
+        "sub": access.user_id,
+        "client_id": access.client_id,
+        "sid": access.session_id,
+        "aud": access.audience,
+        "iat": int(access.issued_at.timestamp()),
+        "exp": int(access.expires_at.timestamp()),
+        "jti": access.token_id,
+        "auth_time": int(access.auth_time.timestamp()),
+        "amr": list(access.amr),
+        "account": access.account_id,
+        "roles": list(access.roles),
+        "pos": [position.epoch, str(position.timeline), position.seq],
+    }
 
 
 def open_access(
@@ -175,7 +178,7 @@ def new_refresh(session_id: SessionId, generation: int, entropy: Entropy) -> Ref
 
 def write_refresh(token: RefreshToken, secrets: Secrets) -> str:
     """Write a refresh token with its MAC."""
-    body = f"lcr_{token.session_id}.{token.generation}.{encode(token.secret)}"
+    body = f"{REFRESH_PREFIX}{token.session_id}.{token.generation}.{encode(token.secret)}"
     return f"{body}.{encode(secretfile.mac(secrets.refresh, body.encode('ascii')))}"
 
 

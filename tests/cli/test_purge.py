@@ -128,11 +128,13 @@ def test_what_is_over_goes_and_all_else_stays(lastcall: Lastcall, tmp_path: Path
     assert count(tmp_path, "users") == before["users"] - 1
     assert count(tmp_path, "audit") == before["audit"] - 4 + 1
     kept = [row[0] for row in ask(tmp_path, "SELECT kind FROM events ORDER BY seq")]
-    # Opening, Di's removal, Bo's second logout, and the newest of all.
-    assert kept == ["timeline_opened", "user_ended", "user_ended", "user_stale"]
-    assert data["deleted"]["events"] == before["events"] - 4
-    gone = ask(tmp_path, "SELECT max(seq) FROM events WHERE seq < (SELECT max(seq) FROM events)")
-    assert ask(tmp_path, "SELECT floor > ? FROM log".replace("?", str(gone[0][0]))) == [(1,)]
+    # Opening, Di's removal, Bo's second logout, the newest of all that is old, and today's: the key
+    # that signed a year ago has gone.
+    assert kept == ["timeline_opened", "user_ended", "user_ended", "user_stale", "key_revoked"]
+    assert data["deleted"]["events"] == before["events"] - 5
+    assert ask(tmp_path, "SELECT floor FROM log") == ask(
+        tmp_path, "SELECT seq - 1 FROM events WHERE kind = 'user_stale'"
+    )
 
 
 def test_who_is_kept_still_says_why_and_who_is_in_stays_in(

@@ -13,6 +13,7 @@ from tests.cli.conftest import PASSWORD, Lastcall
 from tests.support.nodes import SEEN
 
 ADA = "ada@example.com"
+SURE = "Confirmed: no server or service accepts it any more."
 
 
 def sign_in(*names: str) -> list[Tokens]:
@@ -71,9 +72,9 @@ def test_programs_get_sessions_as_the_http_api_writes_them(acme: Lastcall) -> No
 def test_a_session_that_is_terminated_ends_once_by_the_command_line(acme: Lastcall) -> None:
     one, two = sign_in("one", "two")
     ended = acme("session", "terminate", one.session.id)
-    assert (ended.status, ended.out) == (0, "Ended 1 session.\n")
+    assert (ended.status, ended.out) == (0, f"Ended 1 session. {SURE}\n")
     again = acme("session", "terminate", one.session.id)
-    assert (again.status, again.out) == (0, "That session had ended already.\n")
+    assert (again.status, again.out) == (0, f"That session had ended already. {SURE}\n")
     (left,) = acme("session", "list", ADA, "--json").data["sessions"]
     assert left["id"] == two.session.id
     (over,) = acme("session", "list", ADA, "--ended", "--json").data["sessions"]
@@ -99,7 +100,7 @@ def test_an_unknown_session_is_refused(acme: Lastcall) -> None:
 def test_logout_ends_all_of_a_users_sessions(acme: Lastcall) -> None:
     sign_in("one", "two")
     done = acme("user", "logout", ADA)
-    assert (done.status, done.out) == (0, "Ended 2 sessions.\n")
+    assert (done.status, done.out) == (0, f"Ended 2 sessions. {SURE}\n")
     none = acme("session", "list", ADA)
     assert (none.status, none.out) == (0, "")
     assert f"lastcall session list {ADA} --ended" in none.err
@@ -151,6 +152,19 @@ def test_a_revoked_key_is_gone(acme: Lastcall, flags: tuple[str, ...]) -> None:
 
 
 # Signing keys
+
+
+def test_a_revoked_key_is_gone_and_nobody_lacks_one(acme: Lastcall) -> None:
+    sign_in("one")
+    (key,) = acme("signing-key", "list", "--json").data["signing_keys"]
+    done = acme("signing-key", "revoke", key["id"])
+    assert (done.status, done.out) == (0, f"Revoked. {SURE}\n")
+    (other,) = acme("signing-key", "list", "--json").data["signing_keys"]
+    assert other["id"] != key["id"]
+    assert other["state"] == "signs"
+    again = acme("signing-key", "revoke", key["id"])
+    assert again.status == 1
+    assert "there is no signing key" in again.err
 
 
 def test_a_rotated_key_is_published_before_it_signs(acme: Lastcall) -> None:

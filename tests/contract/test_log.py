@@ -3,6 +3,8 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -46,6 +48,18 @@ def committer(backend: Backend, count: int, at_once: int) -> subprocess.Popen[st
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+@contextmanager
+def appending(backend: Backend) -> Iterator[None]:
+    """Have another process append events, one at a time, until it is killed."""
+    command = [sys.executable, "-m", "tests.support.committer", backend.url, "1000000", "1"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield
+            assert process.poll() is None
+        finally:
+            process.kill()
 
 
 async def test_concurrent_commits_of_several_processes_have_one_order_without_gaps(

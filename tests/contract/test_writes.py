@@ -1,5 +1,6 @@
 """What each write does, and what it rests on: where a guard no longer holds, nothing is changed."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -52,6 +53,7 @@ async def everything(store: Store, *sessions: Session) -> object:
         await log(store),
         await store.log_end(),
         await store.installation(),
+        await store.nodes(),
         await store.list_accounts(),
         [await store.list_users(everybody(account.id)) for account in await store.list_accounts()],
         [await store.password_hash(user) for user in (ADA.id, BOB.id)],
@@ -567,17 +569,33 @@ def a_key(name: str, minutes: int = 0) -> StoredKey:
     return StoredKey(name, at, at, f"sealed {name}".encode())
 
 
+def told(committed: base.Committed) -> list[object]:
+    """What a commit's events say of keys."""
+    return [(event.kind, event.at, event.key_id) for event in committed.events]
+
+
 async def test_a_signing_key_follows_the_one_that_was_the_newest_with_its_event(
     store: Store,
 ) -> None:
     committed = await store.commit(base.PublishKey(a_key("one"), None))
-    assert [event.kind for event in committed.events] == ["key_published"]
+    assert told(committed) == [("key_published", START, "one")]
+    assert await store.find_event(committed.position.seq) == committed.events[0]
     await loses(store, base.PublishKey(a_key("two", 1), None))
     await store.commit(base.PublishKey(a_key("two", 1), "one"))
     await loses(store, base.PublishKey(a_key("three", 2), "one"))
     assert set(await store.signing_keys()) == {a_key("one"), a_key("two", 1)}
-    await store.commit(base.DropKeys(("one", "unknown")))
+    committed = await store.commit(base.DropKeys(("one", "unknown"), LATER))
+    assert told(committed) == [("key_revoked", LATER, "one")]
+    assert await store.find_event(committed.position.seq) == committed.events[0]
     assert await store.signing_keys() == (a_key("two", 1),)
+
+
+async def test_of_several_that_drop_a_key_one_appends_its_event(store: Store, other: Store) -> None:
+    await store.commit(base.PublishKey(a_key("one"), None))
+    await store.commit(base.PublishKey(a_key("two", 1), "one"))
+    drops = [one.commit(base.DropKeys(("one",), LATER)) for one in (store, other) * 4]
+    events = [event for one in await asyncio.gather(*drops) for event in told(one)]
+    assert events == [("key_revoked", LATER, "one")]
 
 
 async def test_the_issuer_is_named_once(store: Store) -> None:

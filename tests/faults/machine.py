@@ -22,9 +22,9 @@ BOB, CAROL = "bob@example.com", "carol@example.com"
 NEW_PASSWORD = "another sentence nobody guesses"
 LATE = 60
 """Seconds after which no successor is given again."""
-_UNSEEN = ("throttle", "sqlite_sequence")
+_UNSEEN = ("throttle", "nodes", "sqlite_sequence")
 """An attempt is counted in a commit of its own, before it is looked at: that is none of a change;
-and numbers may be left out."""
+rows of nodes are of running processes, and numbers may be left out."""
 
 Content = Mapping[str, Sequence[tuple[Any, ...]]]
 """Every row of every table."""

@@ -31,6 +31,8 @@ class Cast:
     """What stands in paths, by its name there."""
     refresh_token: str
     """Of a session of Mia's."""
+    given: str
+    """The access token of a session that the key with the scope `sessions` began."""
 
     def settings(self, folder: Path) -> Settings:
         """Copy the database into a folder, as nobody has changed it."""
@@ -76,6 +78,7 @@ async def _gather(folder: Path) -> Cast:
     ended = await _sign_in(node, "ada")
     await node.sessions.endings.sign_out(ended.session.id)
     olga = await _sign_in(node, "olga")
+    vouched = await _vouched(node, acme, keys["sessions"])
     cast = Cast(
         folder,
         {
@@ -87,7 +90,7 @@ async def _gather(folder: Path) -> Cast:
             "owner": (await _sign_in(node, "ada")).access_token,
             "admin elsewhere": (await _sign_in(node, "adam")).access_token,
             "owner elsewhere": olga.access_token,
-            "vouched": await _vouched(node, acme, keys["sessions"]),
+            "vouched": vouched,
             **keys,
         },
         {
@@ -99,6 +102,7 @@ async def _gather(folder: Path) -> Cast:
             "key": spare.id,
         },
         (await _sign_in(node, "mia")).refresh_token,
+        vouched,
     )
     await node.close()
     return cast

@@ -18,7 +18,7 @@ from tests.http.conftest import Serve
 from tests.http.serving import problem
 from tests.http.test_page_roles import FORMS, filled
 from tests.http.test_page_roles import ROWS as PAGES
-from tests.http.test_roles import BODIES, NAMES, ROWS, declared
+from tests.http.test_roles import NAMES, OAUTH, ROWS, body_of, declared
 from tests.support.nodes import PASSWORD
 
 DODGES: tuple[dict[str, str], ...] = (
@@ -74,9 +74,7 @@ async def test_a_body_of_another_type_is_refused_and_changes_nothing(
     for name in NAMES:
         path = path.replace(f"{{{name}}}", cast.places[name])
     path = path.replace("{sid}", cast.places["session"])
-    body = BODIES.get(route, {})
-    if route == ("POST", "/api/v1/refresh"):
-        body = {"refresh_token": cast.refresh_token}
+    body = body_of(cast, route) or {}
     caller = "sessions" if route == ("POST", "/api/v1/sessions") else "owner"
     authorization = {"Authorization": f"Bearer {cast.tokens[caller]}"}
     before = dump(folder)
@@ -84,6 +82,23 @@ async def test_a_body_of_another_type_is_refused_and_changes_nothing(
         client = served.client({**authorization, **dodge}, peer="192.0.2.1")
         response = await client.request(method, path, content=msgspec.json.encode(body))
         problem(response, 415, "unsupported_media_type")
+        assert dump(folder) == before, dodge
+
+
+@pytest.mark.parametrize("route", [route for route in ROWS if route[1].startswith(OAUTH)])
+async def test_oauths_calls_take_forms_only(
+    serve: Serve, cast: Cast, tmp_path: Path, route: tuple[str, str]
+) -> None:
+    folder = tmp_path / "db"
+    served = await serve(cast.settings(folder))
+    caller = "verify" if route[1].endswith("/introspect") else "sessions"
+    authorization = {"Authorization": f"Bearer {cast.tokens[caller]}"}
+    before = dump(folder)
+    for dodge in FORM_DODGES:
+        client = served.client({**authorization, **dodge})
+        response = await client.post(route[1], content=urlencode(body_of(cast, route)))
+        told = problem(response, 415, "unsupported_media_type")
+        assert told["error"] == "invalid_request"
         assert dump(folder) == before, dodge
 
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from lastcall.errors import RateLimited, Unavailable
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE
+from lastcall.http.well_known import JWKS, METADATA
 from lastcall.server import ENDPOINTS, create_app
 from lastcall.settings import Settings
 from lastcall.web import static
@@ -35,7 +36,7 @@ EVERYWHERE = {
     ),
     "strict-transport-security": "max-age=31536000; includeSubDomains",
 }
-PUBLIC = {"/static/{version}/{name}", "/.well-known/jwks.json"}
+PUBLIC = {"/static/{version}/{name}", JWKS, METADATA}
 """What says nothing of anybody, and may be kept."""
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "MADEUP")
 KINDS = {200, 201, 204, 303, 400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503}
@@ -46,7 +47,7 @@ BODIES: Sequence[dict[str, Any]] = (
     {"content": b"{", "headers": {"Content-Type": "application/json"}},
     {"json": {"email": "ada@example.com", "password": PASSWORD, "client": "browser"}},
     {"content": b"a=b", "headers": {"Content-Type": "text/plain"}},
-    {"content": b"email=new@example.com", "headers": {"Content-Type": FORM}},
+    {"content": b"email=new@example.com&token=x", "headers": {"Content-Type": FORM}},
     {"content": b"x" * 70_000, "headers": {"Content-Type": FORM}},
 )
 

@@ -74,6 +74,17 @@ async def test_it_says_what_each_operation_refuses(served: Served) -> None:
     )
 
 
+async def test_what_takes_a_form_says_so_and_that_all_that_is_wrong_with_it_is_400(
+    served: Served,
+) -> None:
+    value = (await served.client().get("/openapi.json")).json()
+    for path, more in (("/oauth/introspect", set()), ("/oauth/revoke", {"429"})):
+        operation = value["paths"][path]["post"]
+        assert list(operation["requestBody"]["content"]) == ["application/x-www-form-urlencoded"]
+        refused = {"400", "401", "403", "413", "415", "503"}
+        assert set(operation["responses"]) == {"200", *refused, *more}
+
+
 async def test_a_parameter_that_may_come_several_times_is_described_as_a_list(
     served: Served,
 ) -> None:

@@ -4,6 +4,7 @@ A route that stands in no row of the table fails here until somebody writes down
 """
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -74,6 +75,9 @@ GET    /api/v1/keys                         missing invalid ended   no      no  
 POST   /api/v1/keys                         missing invalid ended   no      no      201     no      201     no       invalid invalid  invalid
 DELETE /api/v1/keys/{key}                   missing invalid ended   no      no      204     no      unknown no       invalid invalid  invalid
 GET    /api/v1/services                     missing invalid ended   no      200     200     200     200     no       invalid invalid  invalid
+POST   /oauth/introspect                    missing invalid invalid invalid invalid invalid invalid invalid invalid  200     no       no
+POST   /oauth/revoke                        200     invalid invalid invalid invalid invalid invalid invalid invalid  no      200      no
+GET    /.well-known/oauth-authorization-server 200  200     200     200     200     200     200     200     200      200     200      200
 GET    /.well-known/jwks.json               200     200     200     200     200     200     200     200     200      200     200      200
 GET    /healthz                             200     200     200     200     200     200     200     200     200      200     200      200
 GET    /readyz                              200     200     200     200     200     200     200     200     200      200     200      200
@@ -115,6 +119,8 @@ FRESH = {
     ("DELETE", "/api/v1/keys/{key}"),
 }
 """What needs a proof of the last ten minutes."""
+OAUTH = "/oauth/"
+"""Where bodies are forms. The table's token is one that the key `sessions` was given."""
 NAMES = ("user", "invited", "session", "termination", "key")
 
 Route = tuple[str, str]
@@ -137,13 +143,22 @@ async def ask(served: Served, cast: Cast, route: Route, caller: str) -> httpx.Re
     method, path = route
     for name, value in (*cast.places.items(), ("sid", cast.places["session"])):
         path = path.replace(f"{{{name}}}", value)
-    body = BODIES.get(route)
-    if route == ("POST", "/api/v1/refresh"):
-        body = {"refresh_token": cast.refresh_token}
+    body = body_of(cast, route)
     token = cast.tokens[caller]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with served.client(headers, peer="192.0.2.1") as client:
-        return await client.request(method, path, **({} if body is None else {"json": body}))  # type: ignore[arg-type]
+        if path.startswith(OAUTH):
+            return await client.request(method, path, data=body)
+        return await client.request(method, path, **({} if body is None else {"json": body}))
+
+
+def body_of(cast: Cast, route: Route) -> Any:  # noqa: ANN401  whatever the route takes
+    """Give a body that a route takes, if it takes one."""
+    if route == ("POST", "/api/v1/refresh"):
+        return {"refresh_token": cast.refresh_token}
+    if route[1].startswith(OAUTH):
+        return {"token": cast.given}
+    return BODIES.get(route)
 
 
 def test_every_route_of_the_api_stands_in_the_table_and_nothing_else() -> None:

@@ -32,10 +32,10 @@ from lastcall.node import Node
 from lastcall.server import create_app
 from tests.http.cast import Cast, gather
 from tests.http.serving import NOON
-from tests.http.test_roles import BODIES, ROWS, Route, declared
+from tests.http.test_roles import ROWS, Route, body_of, declared
 from tests.support.fakes import FakeClock
 
-CALLERS = ("nobody", "member", "admin", "owner", "sessions", "metrics")
+CALLERS = ("nobody", "member", "admin", "owner", "verify", "sessions", "metrics")
 UNSAID = {
     ("before", "invalid"),  # which cursor is good
     ("email", "email"),
@@ -119,11 +119,10 @@ def written(cast: Cast) -> dict[str, Any]:
         for parameter in operation.get("parameters", ()):
             if parameter["in"] == "path":
                 parameter["example"] = place(cast, path, parameter["name"])
-        body = BODIES.get(route)
-        if path.endswith("/refresh"):
-            body = {"refresh_token": cast.refresh_token}
+        body = body_of(cast, route)
         if body is not None:
-            operation["requestBody"]["content"]["application/json"]["example"] = body
+            (content,) = operation["requestBody"]["content"].values()
+            content["example"] = body
     return whole
 
 

@@ -184,7 +184,7 @@ class Life:
 
     async def use_keys(self, ada: dict[str, Any]) -> None:
         access = ada["access_token"]
-        body = {"name": "shop", "scopes": ["sessions"]}
+        body = {"name": "shop", "scopes": ["sessions", "verify"]}
         made = (await self.ask("POST", f"{API}/keys", access, gives=True, json=body)).json()
         key = self.plant("service key", made["key"])
         start = {
@@ -196,6 +196,15 @@ class Life:
         await self.ask("GET", f"{API}/users", key)
         await self.ask("GET", "/metrics", key)
         await self.ask("GET", f"{API}/session", key)
+        for token in (started["access_token"], started["refresh_token"], access, key):
+            form = {"token": token, "token_type_hint": token}
+            await self.ask("POST", "/oauth/introspect", key, data=form)
+            await self.ask("POST", f"/oauth/introspect?token={token}", key)
+            await self.ask("POST", "/oauth/introspect", access, data=form)
+        await self.ask("POST", "/oauth/revoke", key, data={"token": access})
+        await self.ask("POST", "/oauth/revoke", data={"token": key})
+        given = await self.tokens("/sessions", start, key)
+        await self.ask("POST", "/oauth/revoke", key, data={"token": given["refresh_token"]})
         await self.ask("POST", f"{API}/users/{started['user']['id']}/logout", key)
         await self.ask("GET", f"{API}/activity", started["access_token"])
         await self.ask("DELETE", f"{API}/keys/{made['id']}", access)

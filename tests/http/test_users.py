@@ -493,7 +493,7 @@ async def test_a_key_that_is_wrong_is_refused(company: Company, body: object, fi
 
 async def test_no_service_is_connected_yet(company: Company) -> None:
     listed = await company.grace.get("/api/v1/services")
-    assert listed.json() == {"services": [], "next": None}
+    assert listed.json() == {"services": [], "next": None, "seq": listed.json()["seq"]}
 
 
 # Whatever somebody sends.

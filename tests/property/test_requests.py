@@ -97,7 +97,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         owner = loop.run(set_up(node)).user
         member = loop.run(add_user(node, owner, "mia@example.com"))
         app = create_app(node.settings, node=node)
-        _, key = loop.run(node.services.create(owner.account_id, "shop", ("sessions",)))
+        _, key = loop.run(node.services.create(owner.account_id, "shop", ("sessions", "verify")))
         shown = b"authorization", b"Bearer " + key.encode()
         yield Stage(Asker(app, loop), node, clock, loop, owner, member.id, shown)
         loop.run(node.close())
@@ -109,15 +109,15 @@ def names(kind: type[Any] | None) -> list[str]:
     return [field.name for field in msgspec.structs.fields(kind)] if kind else []
 
 
-def chosen(page: bool) -> dict[str, AnyEndpoint]:
+def chosen(form: bool) -> dict[str, AnyEndpoint]:
     return {
         f"{one.method} {one.path}": one
         for one in ENDPOINTS
-        if one.method not in SAFE and one.reads_body and one.page == page
+        if one.method not in SAFE and one.reads_body and (one.page or one.oauth) == form
     }
 
 
-CALLS, FORMS = chosen(page=False), chosen(page=True)
+CALLS, FORMS = chosen(form=False), chosen(form=True)
 READS = {one.path: one for one in ENDPOINTS if one.method == "GET" and STREAM not in one.path}
 PLACES = {f"{one.method} {one.path}": one for one in ENDPOINTS if "{" in one.path and not one.page}
 
@@ -210,7 +210,8 @@ def test_json_that_is_none_is_refused_by_every_call(stage: Stage, name: str, raw
 def test_any_form_is_taken_or_refused(stage: Stage, data: st.DataObject, name: str) -> None:
     one = FORMS[name]
     raw = data.draw(pairs(names(one.body)) | st.binary(max_size=60))
-    headers = [stage.cookie(), FORM_TYPE, OWN_SITE]
+    speaks = stage.cookie() if one.page else stage.key
+    headers = [speaks, FORM_TYPE, OWN_SITE]
     stage.ask(one.method, stage.path(one), headers, raw).expect_sound()
 
 

@@ -22,6 +22,10 @@ class FakeClock:
         """Give the seconds that have passed; a step of the wall clock adds none."""
         return self._ticks
 
+    def lease(self) -> float:
+        """Give the seconds that have passed, by the clock of leases."""
+        return self._ticks
+
     def advance(self, *, days: float = 0, hours: float = 0, seconds: float = 0) -> datetime:
         """Let time pass."""
         by = timedelta(days=days, hours=hours, seconds=seconds)

@@ -7,7 +7,7 @@ import pytest
 
 from lastcall.clock import Entropy
 from lastcall.events import Timeline
-from lastcall.ids import new_account_id, new_key_id, new_session_id, new_user_id
+from lastcall.ids import new_account_id, new_key_id, new_node_id, new_session_id, new_user_id
 from tests.support.fakes import START
 
 DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -30,6 +30,25 @@ def test_an_id_is_its_kind_then_the_millisecond_then_all_80_random_bits(prefix: 
     assert timedelta(milliseconds=number >> 80) == timedelta(seconds=START.timestamp())
     assert number & (1 << 80) - 1 == int.from_bytes(chance, "big")
     assert len(made.removeprefix(prefix)) == 26
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**127, 2**128 - 1, 0x0123456789ABCDEF0123456789ABCDEF])
+def test_an_id_of_a_node_is_its_kind_then_128_random_bits(number: int) -> None:
+    """instant-logout, rule 12: nothing else names a process that serves."""
+    asked: list[int] = []
+
+    def entropy(size: int) -> bytes:
+        asked.append(size)
+        return number.to_bytes(16, "big")
+
+    made = new_node_id(entropy)
+    assert asked == [16]
+    assert made.startswith("n_")
+    assert len(made) == 2 + 26
+    read = 0
+    for character in made.removeprefix("n_"):
+        read = read * 32 + DIGITS.index(character)
+    assert read == number
 
 
 @pytest.mark.parametrize("number", [0, 1, 999_999_999])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lastcall.digests import encode
-from lastcall.errors import InvalidToken, SecretFileError
+from lastcall.errors import InvalidToken, NotFound, SecretFileError
 from lastcall.keys import JWKS_MAX_AGE, KEPT, LEAD, MAX_AGE, Keyring, StoredKey
 from lastcall.node import Node
 from lastcall.secretfile import Secrets
@@ -147,6 +147,24 @@ async def test_a_spent_key_goes_only_after_its_last_token(node: Node, clock: Fak
     assert old not in names(await node.signing.ring())
 
 
+async def test_a_key_that_goes_is_revoked_in_the_log_and_one_that_comes_is_published(
+    node: Node, clock: FakeClock
+) -> None:
+    """Whoever follows the log knows each key, and forgets it (rule 18)."""
+    old = (await node.signing.signer()).id
+    new = await node.signing.rotate()
+    assert new is not None
+    clock.advance(seconds=(LEAD + KEPT + LEAD + READ_AGAIN).total_seconds())
+    assert names(await node.signing.ring()) == [new.id]
+    events = (await node.store.read_log(0)).events
+    told = [(event.kind, event.key_id, event.at) for event in events if event.key_id]
+    assert told == [
+        ("key_published", old, told[0][2]),
+        ("key_published", new.id, new.created_at),
+        ("key_revoked", old, clock.now()),
+    ]
+
+
 async def test_the_newest_key_is_never_spent(node: Node, clock: FakeClock) -> None:
     await node.signing.rotate()
     clock.advance(days=80)
@@ -261,3 +279,37 @@ async def test_keys_open_with_the_right_secret_file_only(node: Node) -> None:
     stored = await node.store.signing_keys()
     with pytest.raises(SecretFileError):
         Keyring(stored, Secrets.derive(b"o" * 32))
+
+
+async def test_a_revoked_key_opens_nothing_and_another_signs_at_once(
+    node: Node, signing: Signing, minted: Tokens, clock: FakeClock
+) -> None:
+    await opens(signing, node, minted.access_token)
+    key_id = (await node.signing.signer()).id
+    event = await node.signing.revoke(key_id)
+    assert (event.kind, event.key_id) == ("key_revoked", key_id)
+    with pytest.raises(InvalidToken):
+        await read(node, minted)
+    assert (await node.signing.signer()).id != key_id
+    assert (await node.signing.signer()).signs_from == clock.now()
+    await signing.refresh()
+    with pytest.raises(InvalidToken):
+        await opens(signing, node, minted.access_token)
+    renewed = await node.sessions.refresh(minted.refresh_token, None)
+    await opens(signing, node, renewed.access_token)
+
+
+async def test_a_key_that_does_not_sign_is_revoked_without_another_one(
+    node: Node, minted: Tokens
+) -> None:
+    coming = await node.signing.rotate()
+    assert coming is not None
+    await node.signing.revoke(coming.id)
+    assert len(names(await node.signing.ring())) == 1
+    await read(node, minted)
+
+
+async def test_a_key_that_is_not_there_is_not_revoked(node: Node, minted: Tokens) -> None:
+    with pytest.raises(NotFound):
+        await node.signing.revoke("nobody's")
+    await read(node, minted)

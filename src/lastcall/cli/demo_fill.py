@@ -41,6 +41,10 @@ class MovedClock:
         """Give its seconds."""
         return self.moment.timestamp()
 
+    def lease(self) -> float:
+        """Give its seconds."""
+        return self.moment.timestamp()
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:

@@ -23,12 +23,15 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 from lastcall.cli.worker import LimitedProtocol
 from lastcall.errors import Error
+from lastcall.leases.messages import LONGEST
 from lastcall.settings import LOOPBACK, Settings, export, share_counts
 
 if TYPE_CHECKING:
     from types import FrameType
 
 BACKLOG: Final = 2048
+PING_SECONDS: Final = 20.0
+"""How often a verifier is asked whether it is there, and how long it may take to say so."""
 SHUTDOWN_SECONDS: Final = 5
 """How long requests under way may take to finish when the server stops."""
 WORKER_SECONDS: Final = 15
@@ -161,7 +164,11 @@ def run(
         "lastcall.cli.worker:app",
         factory=True,
         http=LimitedProtocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=LONGEST,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ws_per_message_deflate=False,  # what is short and often gains nothing
         lifespan="on",
         workers=workers,
         log_config=_LOGS,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lastcall.cli.common import Call, on_node
-from lastcall.cli.text import ago, clip, safe, table, until, when
+from lastcall.cli.text import ago, certainty, clip, safe, table, until, when
 from lastcall.errors import NotFound
 from lastcall.ids import SessionId
 
@@ -64,8 +64,12 @@ async def terminate(call: Call, node: "Node", id: str) -> None:  # noqa: A002  a
         )
     except NotFound as error:
         raise NotFound(f"there is no session {id}; see: lastcall session list EMAIL") from error
+    followed = await node.leases.follow(ended, 1)
     text = "Ended 1 session." if ended.ended else "That session had ended already."
-    call.answer(wire.termination(ended), text)
+    call.answer(
+        wire.termination(followed, node.sessions.now()),
+        f"{text} {certainty(followed.confirmation)}",
+    )
 
 
 def _active(sessions: "list[Session]", node: "Node") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lastcall.cli.common import Call, on_node
-from lastcall.cli.text import table, when
+from lastcall.cli.text import certainty, table, when
 from lastcall.errors import Conflict
 
 if TYPE_CHECKING:
@@ -31,6 +31,21 @@ async def rotate(call: Call, node: "Node") -> None:
         raise Conflict("another process has made a key at this moment; see: signing-key list")
     call.answer({"id": made.id, "signs_from": made.signs_from}, made.id)
     call.say(f"The new key is published, and signs from {when(made.signs_from)}.")
+
+
+@signing_key.command()
+@click.argument("id")
+@on_node()
+async def revoke(call: Call, node: "Node", id: str) -> None:  # noqa: A002  as it is called
+    """End a key that others may have seen: what it has signed is refused everywhere, at once.
+
+    Nobody is signed out: each client gets a new access token with its refresh token.
+    """
+    from lastcall.identity.administration import OPERATOR
+
+    event = await node.signing.revoke(id, OPERATOR)
+    confirmation = await node.leases.confirm(event.position, 1)
+    call.answer({"id": id, "state": confirmation.state}, f"Revoked. {certainty(confirmation)}")
 
 
 @signing_key.command("list")

@@ -3,6 +3,10 @@
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lastcall.sessions.endings import Confirmation
 
 Rows = Sequence[Sequence[str]]
 
@@ -82,3 +86,12 @@ def _width(text: str) -> int:
         0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
         for char in text
     )
+
+
+def certainty(found: "Confirmation") -> str:
+    """Tell how sure it is that nobody accepts what has ended."""
+    if found.state == "confirmed":
+        return "Confirmed: no server or service accepts it any more."
+    if found.certain_by is None:
+        return "Not confirmed yet: see lastcall doctor."
+    return f"A server or service can't be reached; certain by {found.certain_by:%H:%M:%S} UTC."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lastcall.cli.common import LINKS, Call, account_option, choose_account, on_node
-from lastcall.cli.text import clip, count, safe, span, table
+from lastcall.cli.text import certainty, clip, count, safe, span, table
 from lastcall.errors import Conflict, FieldError, InvalidRequest, NotFound
 
 if TYPE_CHECKING:
@@ -129,7 +129,11 @@ async def logout(call: Call, node: "Node", email: str) -> None:
     ended = await node.sessions.endings.terminate_all(
         person.id, person.account_id, "terminated_by_admin", OPERATOR, name=person.label
     )
-    call.answer(wire.termination(ended), f"Ended {count(ended.ended, 'session')}.")
+    followed = await node.leases.follow(ended, 1)
+    call.answer(
+        wire.termination(followed, node.sessions.now()),
+        f"Ended {count(ended.ended, 'session')}. {certainty(followed.confirmation)}",
+    )
 
 
 @user.command()
@@ -143,15 +147,16 @@ async def suspend(call: Call, node: "Node", email: str) -> None:
     person = await node.identity.find_by_email(email)
     if person.status == "suspended":
         raise Conflict(f"{person.email} is suspended already")
-    ended = await node.identity.suspend(person, OPERATOR)
+    ended = await node.leases.follow(await node.identity.suspend(person, OPERATOR), 1)
+    sure = certainty(ended.confirmation)
     call.answer(
         {
             "id": person.id,
             "email": person.email,
             "status": "suspended",
-            "termination": wire.termination(ended),
+            "termination": wire.termination(ended, node.sessions.now()),
         },
-        f"Suspended {safe(email)}, ended {count(ended.ended, 'session')}.",
+        f"Suspended {safe(email)}, ended {count(ended.ended, 'session')}. {sure}",
     )
     if not await node.store.count_users(person.account_id, "owner", "active"):
         call.say(f"Their account has no active owner now; undo: lastcall user resume {safe(email)}")

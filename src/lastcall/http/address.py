@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -12,7 +12,7 @@ _HOPS = 64
 """How many hops are looked at, from the right."""
 
 
-def client_address(request: Request, trusted: Sequence[Network]) -> str | None:
+def client_address(request: HTTPConnection, trusted: Sequence[Network]) -> str | None:
     """Give the peer's address or, where the peer is a trusted proxy, the right-most untrusted hop.
 
     What stands to the left of that hop is the client's own claim and never looked at (ASVS 4.1.3).

@@ -5,6 +5,7 @@ from lastcall.http import (
     keys,
     logout,
     metrics,
+    oauth,
     password,
     records,
     renew,
@@ -13,6 +14,7 @@ from lastcall.http import (
     sign_in,
     terminations,
     users,
+    verifiers,
     well_known,
 )
 from lastcall.http.endpoint import AnyEndpoint
@@ -21,6 +23,7 @@ from lastcall.http.openapi import openapi_endpoint
 ENDPOINTS: list[AnyEndpoint] = [
     *sign_in.ENDPOINTS,
     *sessions.ENDPOINTS,
+    *oauth.ENDPOINTS,
     *services.ENDPOINTS,
     *terminations.ENDPOINTS,
     *password.ENDPOINTS,
@@ -28,6 +31,7 @@ ENDPOINTS: list[AnyEndpoint] = [
     *users.ENDPOINTS,
     *logout.ENDPOINTS,
     *keys.ENDPOINTS,
+    *verifiers.ENDPOINTS,
     *renew.ENDPOINTS,
     *well_known.ENDPOINTS,
     *health.ENDPOINTS,

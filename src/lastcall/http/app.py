@@ -22,7 +22,7 @@ from lastcall.errors import (
     TokenMissing,
     Unavailable,
 )
-from lastcall.http import problems
+from lastcall.http import feed, problems, well_known
 from lastcall.http.endpoint import API, AnyEndpoint, by_path
 from lastcall.http.headers import SecurityHeaders
 from lastcall.http.local import local_path
@@ -79,6 +79,8 @@ class App:
                 await self._live(receive, send)
             case "http":
                 await self._http(scope, receive, send)
+            case "websocket" if self._path(scope) == feed.PATH:
+                await self._feed(scope, receive, send)
             case _:
                 await WebSocketClose()(scope, receive, send)
 
@@ -87,13 +89,24 @@ class App:
         if self._site is None:
             async with self._opening:
                 if self._site is None:
-                    self._site = Site.of(await self._open_node())
+                    node = await self._open_node()
+                    if self._closes:
+                        await node.leases.start()
+                    self._site = Site.of(node)
         return self._site
 
+    @property
+    def metadata_route(self) -> Route:
+        """The route of the server's metadata for the root of an application that has this one
+        mounted under a path: there they are looked for (RFC 8414, section 3.1)."""
+        return well_known.metadata_route(self, self._base)
+
     def hang_up(self) -> None:
-        """End what never ends by itself, the streams of open pages: the server is stopping."""
+        """End what never ends by itself, the streams of open pages and the feeds of verifiers: the
+        server is stopping."""
         if self._site is not None:
             self._site.node.live.stop()
+            self._site.node.leases.stop()
 
     async def close(self) -> None:
         """Close the node that was opened here."""
@@ -148,6 +161,20 @@ class App:
                 raise BrokenOff from None
             await problems.answer(error)(scope, receive, send)
 
+    async def _feed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            site = self._site or await self.open()
+        except Error as error:
+            problems.report(error)
+            await WebSocketClose(1013)(scope, receive, send)
+            return
+        await feed.serve({**scope, KEY: site}, receive, send)
+
+    def _path(self, scope: Scope) -> str:
+        rooted = self._rooted(scope)
+        path: str = rooted["path"]
+        return path.removeprefix(rooted.get("root_path", ""))
+
     def _rooted(self, scope: Scope) -> Scope:
         """Take the public URL's path for the root, where a proxy passes it on."""
         path: str = scope["path"]
@@ -201,7 +228,7 @@ class _Resource:
             if problems.problem_of(error).status == 500:
                 problems.report(error)
             if not endpoint.page:
-                return problems.answer(error)
+                return problems.answer(error, oauth=endpoint.oauth)
             return _turn_back(endpoint, request, error) or _refuse(request, error, self._error_page)
 
 

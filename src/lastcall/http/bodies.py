@@ -17,6 +17,8 @@ T = TypeVar("T")
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its offset from UTC (RFC 3339)."""
 
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
 LIMIT: Final = 64 * 1024
 """Largest body, in bytes."""
 _FORM_FIELDS: Final = 50
@@ -57,7 +59,7 @@ async def read_json(request: Request, kind: type[T]) -> T:
     if not raw:
         with contextlib.suppress(msgspec.ValidationError):
             return msgspec.convert({}, kind)
-    _require_type(request, "application/json")
+    _require_type(request, JSON)
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -68,13 +70,13 @@ async def read_json(request: Request, kind: type[T]) -> T:
 
 
 async def read_form(request: Request, kind: type[T]) -> T:
-    """Read the body as the fields of a form that a page sent.
+    """Read the body as the fields of a form.
 
     Raises UnsupportedMediaType, TooLarge, InvalidRequest.
     """
     raw = await _read(request)
     if raw:
-        _require_type(request, "application/x-www-form-urlencoded")
+        _require_type(request, FORM)
     try:
         pairs = parse_qsl(
             raw.decode("ascii"),

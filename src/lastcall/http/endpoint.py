@@ -104,6 +104,8 @@ class Endpoint(Generic[P, B, Q]):
     status: int = 200
     problems: tuple[type[Error], ...] = ()
     """What it refuses beyond what follows from the rest."""
+    oauth: bool = False
+    """One of OAuth's: its body is a form, and its refusals have OAuth's words beside ours."""
     page: bool = False
     """For a browser's window: bodies are forms, refusals are pages."""
     back: str = "/settings/sessions"
@@ -137,7 +139,7 @@ class Endpoint(Generic[P, B, Q]):
     async def _body(self, request: Request) -> B | Empty | None:
         if self.method == "GET" or not self.reads_body:
             return None
-        if self.page:
+        if self.page or self.oauth:
             return await read_form(request, self.body or Empty)
         return await read_json(request, self.body or Empty)
 

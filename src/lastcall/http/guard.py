@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from lastcall.errors import (
     Error,
@@ -46,7 +46,7 @@ class Visitor:
     ended: SessionEnded | None = None
 
 
-def bearer(request: Request) -> str | None:
+def bearer(request: HTTPConnection) -> str | None:
     """Give what the Authorization header shows; None where there is no such header.
 
     Raises InvalidRequest for two of them, TokenMissing for another scheme (RFC 6750, section 2.1).
@@ -99,7 +99,7 @@ async def look_for_session(request: Request) -> Visitor:
     return Visitor(ended=await site.node.sessions.recognise_ended(refresh) if refresh else None)
 
 
-async def require_service(request: Request, scope: Scope) -> ServiceKey:
+async def require_service(request: HTTPConnection, scope: Scope) -> ServiceKey:
     """Give the service key that calls. Cookies never prove a service.
 
     Raises TokenMissing, InvalidToken, Forbidden, InvalidRequest.
@@ -159,6 +159,16 @@ def service(scope: Scope) -> Who[ServiceKey]:
         return await require_service(request, scope)
 
     return Who(admit, ("service",))
+
+
+def perhaps_service(scope: Scope) -> Who[ServiceKey | None]:
+    """Whoever comes; who shows something in the Authorization header, a service whose key has the
+    scope. Cookies count for nothing."""
+
+    async def admit(request: Request) -> ServiceKey | None:
+        return None if by_cookie(request) else await require_service(request, scope)
+
+    return Who(admit, (), (TokenMissing, InvalidToken, Forbidden))
 
 
 def or_service(who: Who[Caller], scope: Scope) -> Who[Caller | ServiceKey]:

@@ -1,6 +1,6 @@
 """The service keys of an account, for its owners."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct
 from starlette.responses import Response
@@ -9,7 +9,7 @@ from lastcall.errors import Conflict, NotFound
 from lastcall.http import cursors, wire
 from lastcall.http.admins import admin_of
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint, reply
-from lastcall.http.guard import ADMIN, FRESH_OWNER, OWNER
+from lastcall.http.guard import FRESH_OWNER, OWNER
 from lastcall.identity.model import Scope
 from lastcall.identity.names import NAME_LENGTH
 from lastcall.ids import KeyId
@@ -21,13 +21,6 @@ class NewKey(Struct, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(max_length=NAME_LENGTH)]
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=3)]
-
-
-class ServiceList(Struct, frozen=True):
-    """The verifiers and nodes that are connected. None can be yet."""
-
-    services: tuple[dict[str, Any], ...] = ()
-    next: str | None = None
 
 
 async def list_keys(call: Call[Caller, None, cursors.Part]) -> Response:
@@ -59,13 +52,6 @@ async def revoke_key(call: Call[Caller, None, None]) -> Response:
     return Response(status_code=204)
 
 
-async def list_services(call: Call[Caller, None, cursors.Part]) -> Response:
-    """List the verifiers and nodes that are connected."""
-    if call.query.before is not UNSET:
-        cursors.read_place("services", call.query.before)
-    return reply(ServiceList())
-
-
 ENDPOINTS: list[AnyEndpoint] = [
     Endpoint(
         method="GET",
@@ -95,14 +81,5 @@ ENDPOINTS: list[AnyEndpoint] = [
         summary="End a service key",
         status=204,
         problems=(NotFound,),
-    ),
-    Endpoint(
-        method="GET",
-        path=f"{API}/services",
-        caller=ADMIN,
-        handler=list_services,
-        summary="List the connected verifiers and nodes",
-        query=cursors.Part,
-        answer=ServiceList,
     ),
 ]

@@ -4,7 +4,7 @@ from msgspec import UNSET, Struct
 from starlette.responses import Response
 
 from lastcall.errors import Conflict, FieldError, InvalidRequest, NotFound
-from lastcall.http import cursors, wire
+from lastcall.http import cursors, terminations, wire
 from lastcall.http.admins import admin_of
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint, reply
 from lastcall.http.guard import ADMIN, FRESH_ADMIN, FRESH_OWNER, or_service
@@ -42,7 +42,7 @@ async def end_user_session(call: Call[Caller, None, Wait]) -> Response:
     """End one of a user's sessions."""
     user_id, session_id = UserId(call.path("id")), SessionId(call.path("sid"))
     ended = await call.node.administration.terminate(admin_of(call), user_id, session_id)
-    return reply(wire.termination(ended))
+    return await terminations.answer(call, ended)
 
 
 async def preview_logout(call: Call[Caller, None, None]) -> Response:
@@ -54,7 +54,7 @@ async def preview_logout(call: Call[Caller, None, None]) -> Response:
 async def log_user_out(call: Call[Caller | ServiceKey, None, Wait]) -> Response:
     """End all of a user's sessions, at once."""
     ended = await call.node.administration.log_out(admin_of(call), UserId(call.path("id")))
-    return reply(wire.termination(ended))
+    return await terminations.answer(call, ended)
 
 
 async def log_everybody_out(call: Call[Caller, Everybody, Wait]) -> Response:
@@ -65,7 +65,7 @@ async def log_everybody_out(call: Call[Caller, Everybody, Wait]) -> Response:
     ended = await call.node.administration.log_out_all(
         admin_of(call), except_self=call.body.except_self
     )
-    return reply(wire.termination(ended))
+    return await terminations.answer(call, ended)
 
 
 ENDPOINTS: list[AnyEndpoint] = [

@@ -21,6 +21,7 @@ from lastcall.errors import (
     TokenMissing,
     Unavailable,
 )
+from lastcall.http.bodies import FORM, JSON
 from lastcall.http.csrf import SAFE
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE
@@ -100,9 +101,10 @@ def _operation(endpoint: AnyEndpoint) -> Json:
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body:
+        media_type = FORM if endpoint.oauth else JSON
         operation["requestBody"] = {
             "required": any(field.required for field in msgspec.structs.fields(endpoint.body)),
-            "content": {"application/json": {"schema": _reference(endpoint.body)}},
+            "content": {media_type: {"schema": _reference(endpoint.body)}},
         }
     return operation
 
@@ -110,7 +112,7 @@ def _operation(endpoint: AnyEndpoint) -> Json:
 def _answer(endpoint: AnyEndpoint) -> Json:
     answer: Json = {"description": HTTPStatus(endpoint.status).phrase}
     if endpoint.answer:
-        answer["content"] = {"application/json": {"schema": _reference(endpoint.answer)}}
+        answer["content"] = {JSON: {"schema": _reference(endpoint.answer)}}
     return answer
 
 
@@ -131,9 +133,8 @@ def _refusals(endpoint: AnyEndpoint) -> Json:
         errors.add(InvalidRequest)
     codes: dict[int, set[str]] = {}
     for error in errors:
-        codes.setdefault(STATUS[error], set()).add(error.code)
-        if error is InvalidRequest and endpoint.body:
-            codes.setdefault(400, set()).add(error.code)
+        for status in _statuses(error, endpoint):
+            codes.setdefault(status, set()).add(error.code)
         if error is InvalidToken:
             codes[401] |= {"token_invalid", "token_expired"}
     return {
@@ -143,6 +144,13 @@ def _refusals(endpoint: AnyEndpoint) -> Json:
         }
         for status in sorted(codes)
     }
+
+
+def _statuses(error: type[Error], endpoint: AnyEndpoint) -> tuple[int, ...]:
+    """Give the statuses of a refusal: what can't be read is told apart, but not by OAuth."""
+    if error is InvalidRequest and endpoint.body:
+        return (400,) if endpoint.oauth else (400, STATUS[error])
+    return (STATUS[error],)
 
 
 def _path_parameters(path: str) -> list[Json]:

@@ -30,7 +30,10 @@ async def change_password(call: Call[Caller, PasswordChange, Wait]) -> Response:
         terminate_others=call.body.terminate_others,
         origin=call.origin(call.caller),
     )
-    ended = wire.termination(others) if others else None
+    ended = None
+    if others is not None:
+        followed = await call.node.leases.follow(others, call.query.wait)
+        ended = wire.termination(followed, call.node.sessions.now())
     return browser.give(call, tokens, ended, in_cookies=call.by_cookie)
 
 

@@ -79,6 +79,17 @@ STATUS: Final[dict[type[Error], int]] = {
 """Everything else is the server's own fault: 500."""
 
 
+OAUTH: Final = {
+    InvalidRequest.code: "invalid_request",
+    UnsupportedMediaType.code: "invalid_request",
+    TooLarge.code: "invalid_request",
+    TokenMissing.code: "invalid_client",
+    "token_invalid": "invalid_client",
+    Forbidden.code: "unauthorized_client",
+}
+"""OAuth's words for what its endpoints refuse, by our code (RFC 6749, section 5.2)."""
+
+
 class ProblemField(msgspec.Struct, frozen=True):
     """What is wrong with one field."""
 
@@ -95,13 +106,15 @@ class EndedBy(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """Problem details. `code` is stable; `detail` is English, for people."""
+    """Problem details. `code` is stable; `detail` is English, for people. `error` is OAuth's word,
+    from OAuth's endpoints."""
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str
     code: str
+    error: str | UnsetType = UNSET
     errors: tuple[ProblemField, ...] | UnsetType = UNSET
     reason: str | UnsetType | None = UNSET
     ended_at: datetime | UnsetType | None = UNSET
@@ -164,9 +177,15 @@ def headers_of(error: Exception) -> dict[str, str]:
             return {}
 
 
-def answer(error: Exception) -> Response:
-    """Answer an error as problem details."""
+def answer(error: Exception, *, oauth: bool = False) -> Response:
+    """Answer an error as problem details; from an endpoint of OAuth's in its words as well, by
+    which all that is wrong with a request is 400 (RFC 6749, section 5.2)."""
     problem = problem_of(error)
+    if oauth:
+        status = 400 if problem.status == 422 else problem.status
+        problem = msgspec.structs.replace(
+            problem, status=status, title=_title(status), error=OAUTH.get(problem.code, UNSET)
+        )
     return Response(
         msgspec.json.encode(problem),
         problem.status,

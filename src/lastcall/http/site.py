@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from lastcall.http.cookies import Cookies
 from lastcall.http.csrf import own_origins
@@ -27,13 +27,13 @@ class Site:
         return cls(node, Cookies(node.settings.secure), own_origins(node.settings.public_url))
 
 
-def site_of(request: Request) -> Site:
+def site_of(request: HTTPConnection) -> Site:
     """Give the site that a request came to."""
     site: Site = request.scope[KEY]
     return site
 
 
-def base_path(request: Request) -> str:
+def base_path(request: HTTPConnection) -> str:
     """Give the path under which the server stands, without a slash at its end: that of the public
     URL or, where that has none, the one that an application mounted it under."""
     root: str = request.scope.get("root_path", "")

@@ -1,6 +1,6 @@
 """Ending sessions, and following how far an ending has come."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 from starlette.responses import Response
@@ -31,9 +31,9 @@ async def end_one(call: Call[Caller | ServiceKey, None, Wait]) -> Response:
     """End one session: the caller's own, another one of theirs, or one of a service's account."""
     session_id = SessionId(call.path("id"))
     if isinstance(call.caller, ServiceKey):
-        return _answer(await _end_for_service(call, call.caller, session_id))
+        return await answer(call, await _end_for_service(call, call.caller, session_id))
     if session_id != call.caller.session.id:
-        return _answer(await end_elsewhere(call, call.caller, session_id))
+        return await answer(call, await end_elsewhere(call, call.caller, session_id))
     sessions = call.node.sessions
     ended = await sessions.endings.terminate(
         session_id,
@@ -42,7 +42,7 @@ async def end_one(call: Call[Caller | ServiceKey, None, Wait]) -> Response:
         lambda _: True,
         origin=call.origin(call.caller),
     )
-    response = _answer(ended)
+    response = await answer(call, ended)
     return browser.clear(call, response) if call.by_cookie else response
 
 
@@ -67,7 +67,7 @@ async def end_elsewhere(
 
 async def end_others(call: Call[Caller, None, Wait]) -> Response:
     """End all of the caller's sessions but this one."""
-    return _answer(await end_all_others(call, call.caller))
+    return await answer(call, await end_all_others(call, call.caller))
 
 
 async def end_all_others(call: browser.AnyCall, caller: Caller) -> Termination:
@@ -90,7 +90,7 @@ async def end_all_others(call: browser.AnyCall, caller: Caller) -> Termination:
 
 async def report_session(call: Call[Caller, None, Wait]) -> Response:
     """End a session that the caller doesn't recognise."""
-    return _answer(await report(call, call.caller, SessionId(call.path("id"))))
+    return await answer(call, await report(call, call.caller, SessionId(call.path("id"))))
 
 
 async def report(call: browser.AnyCall, caller: Caller, session_id: SessionId) -> Termination:
@@ -113,7 +113,7 @@ async def report(call: browser.AnyCall, caller: Caller, session_id: SessionId) -
 
 async def follow(call: Call[Caller | ServiceKey, None, Wait]) -> Response:
     """See how far an ending has come."""
-    return _answer(await find(call, call.caller))
+    return await answer(call, await find(call, call.caller))
 
 
 async def find(call: browser.AnyCall, caller: Caller | ServiceKey) -> Termination:
@@ -142,8 +142,12 @@ async def _end_for_service(
     )
 
 
-def _answer(termination: Termination) -> Response:
-    return reply(wire.termination(termination))
+async def answer(
+    call: "Call[Caller, Any, Wait] | Call[Caller | ServiceKey, Any, Wait]", ended: Termination
+) -> Response:
+    """Wait for as long as the caller wants to, and say how far an ending has come."""
+    followed = await call.node.leases.follow(ended, call.query.wait)
+    return reply(wire.termination(followed, call.node.sessions.now()))
 
 
 ENDPOINTS: list[AnyEndpoint] = [

@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.responses import Response
 
 from lastcall.errors import Conflict, Forbidden, NotFound
-from lastcall.http import cursors, wire
+from lastcall.http import cursors, terminations, wire
 from lastcall.http.admins import admin_of
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint, reply
 from lastcall.http.guard import ADMIN, FRESH_ADMIN, or_service
@@ -95,7 +95,7 @@ async def change_user(call: Call[Caller, UserChange, None]) -> Response:
 async def remove_user(call: Call[Caller, None, Wait]) -> Response:
     """Remove a user and end all of their sessions."""
     ended = await call.node.administration.remove(admin_of(call), UserId(call.path("id")))
-    return reply(wire.termination(ended))
+    return await terminations.answer(call, ended)
 
 
 async def invite_user(call: Call[Caller, None, None]) -> Response:

@@ -242,16 +242,18 @@ def key(value: people.ServiceKey, text: str | UnsetType = UNSET) -> Key:
     return Key(value.id, value.name, value.scopes, value.created_at, text)
 
 
-def termination(value: endings.Termination) -> Termination:
+def termination(value: endings.Termination, now: datetime) -> Termination:
     """Write a termination. A confirmed one is certain already."""
+    found = value.confirmation
+    certain = found.certain_by
     return Termination(
         id=value.id,
         ended=value.ended,
-        state=value.state,
-        certain_by=None,
-        certain_in=None,
-        verifiers=value.verifiers,
-        acknowledged=value.acknowledged,
+        state=found.state,
+        certain_by=certain,
+        certain_in=None if certain is None else -(-(certain - now) // timedelta(seconds=1)),
+        verifiers=found.verifiers,
+        acknowledged=found.acknowledged,
         waited_ms=max(0, value.waited // timedelta(milliseconds=1)),
     )
 

@@ -4,21 +4,25 @@ nodes' rows say."""
 import math
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from lastcall.events import Position
 from lastcall.leases import margins
+from lastcall.leases.view import Begun, Verdict, place
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Another node's row in the store. `beat` moves with each of its renewals."""
+    """Another node's row in the store: its `beat` moves with each of its renewals; how long its
+    leases last, and how many verifiers have one."""
 
     id: str
     beat: int
     acked: Position | None
+    lease: float = 0.0
+    verifiers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,18 @@ class Barrier:
         """Take in the other nodes' rows and the log's end, of one snapshot. Gives the rows to be
         removed: their beat has not moved for as long as a lease can be used."""
         self._rows, self._rows_at = tuple(rows), end
+        longest = max((row.lease for row in self._rows), default=0.0)
+        self._wait = max(self._wait, margins.kept(longest))  # never shorter: it may still be in use
         seen = {row.id: self._since.get(row.id, (-1, now)) for row in self._rows}
         self._since = {
             row.id: seen[row.id] if seen[row.id][0] == row.beat else (row.beat, now)
             for row in self._rows
         }
         return [row for row in self._rows if now - self._since[row.id][1] >= self._wait]
+
+    def silent_for(self, node: str, now: float) -> float:
+        """For how many seconds another node's beat has not moved, as far as was seen here."""
+        return now - self._since[node][1] if node in self._since else 0.0
 
     def certain_in(self, seq: int, now: float) -> float:
         """In how many seconds every lease that does not know this place has run out; infinite while
@@ -81,6 +91,12 @@ class Barrier:
         if at == len(self._durable):
             return math.inf
         return max(0.0, self._durable[at][1] + self._wait - now)
+
+    def verifiers(self, seq: int) -> tuple[int, int]:
+        """How many verifiers the other nodes have, and for how many of them their rows speak."""
+        rows = self._rows or ()
+        told = sum(row.verifiers for row in rows if row.acked is not None and row.acked.seq >= seq)
+        return sum(row.verifiers for row in rows), told
 
     def all_acknowledged(self, seq: int, contains: Callable[[Position], bool], now: float) -> bool:
         """Whether every other node's row says so, in a snapshot that contains this place."""
@@ -93,3 +109,32 @@ class Barrier:
                 for row in self._rows
             )
         )
+
+
+class Outsider:
+    """The barrier of a process that is no node: it ends sessions and goes (a command line)."""
+
+    def __init__(self, lease: float, epoch: str, timelines: Sequence[Begun]) -> None:
+        self.barrier = Barrier(lease)
+        self._epoch = epoch
+        self._timelines = timelines
+        self._end = 0
+
+    def see(self, rows: Iterable[Row], end: Position, now: float) -> None:
+        """Take in all nodes' rows and the log's end, of one snapshot."""
+        self._end = end.seq if end.epoch == self._epoch else 0
+        self.barrier.see(rows, self._end, now)
+
+    def progress(self, position: Position, now: float) -> Progress:
+        """Say how far a termination has come."""
+        certain_in = self.barrier.certain_in(position.seq, now)
+        confirmed = certain_in <= 0 or (
+            self._contains(position)
+            and self.barrier.all_acknowledged(position.seq, self._contains, now)
+        )
+        state: Literal["confirmed", "confirming"] = "confirmed" if confirmed else "confirming"
+        verifiers, acknowledged = self.barrier.verifiers(position.seq)
+        return Progress(state, 0.0 if confirmed else certain_in, verifiers, acknowledged)
+
+    def _contains(self, position: Position) -> bool:
+        return place(position, self._epoch, self._timelines, self._end) is Verdict.LIVES

@@ -37,10 +37,23 @@ class _Message(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True
 
 class Resume(_Message, frozen=True, tag="resume"):
     """The first message of a connection: who follows (a random name of this process, rule 12), and
-    from where; None: from a snapshot."""
+    from where; None: from a snapshot. `agent` is for people: the process, as its host knows it."""
 
     verifier: Name
     position: Stored | None = None
+    agent: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class Checks(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many checks a verifier has decided since it last told, by what came of them;
+    `introspected` are those for which it had to ask, whatever came of it."""
+
+    accepted: Count = 0
+    invalid: Count = 0
+    expired: Count = 0
+    ended: Count = 0
+    unavailable: Count = 0
+    introspected: Count = 0
 
 
 class Renew(_Message, frozen=True, tag="renew"):
@@ -48,6 +61,7 @@ class Renew(_Message, frozen=True, tag="renew"):
 
     request: Count
     position: Stored
+    checks: Checks | None = None
 
 
 class Ack(_Message, frozen=True, tag="ack"):

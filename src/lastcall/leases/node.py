@@ -103,6 +103,8 @@ class NodeSide:
         """When the log's ends of the last seconds were applied."""
         self._promised: tuple[Position, float] | None = None
         self._snapshots: dict[str, tuple[FromNode, ...]] = {}
+        self._silent: set[Peer] = set()
+        """Those who were told what is newest and have not acknowledged it."""
 
     # The store.
 
@@ -134,13 +136,13 @@ class NodeSide:
             self.view.apply(account, event)
             self._recent.append((account, event))
         self.view.moved()
-        self.view.raise_floor(part.floor)
         if len(self.view.timelines) > opened:
             self._barrier.meet(now)
         if self.view.seq != before:
             self._applied.append((self.view.seq, now))
             self._snapshots.clear()
             self._tell(before)
+        self.forget(part.floor)
         if self.view.seq == part.end.seq:
             self._catch_up(begun)
         self._use_promise(now, store_now)
@@ -177,6 +179,10 @@ class NodeSide:
             return
         others = [row for row in rows if row.id != self.name]
         self.outputs += [Remove(row) for row in self._barrier.see(others, end.seq, now)]
+
+    def silent_for(self, node: str, now: float) -> float:
+        """For how many seconds another node has not renewed, as far as was seen here."""
+        return self._barrier.silent_for(node, now)
 
     def leased(self, now: float) -> bool:
         """Whether this node may say of a session that it lives (rule 16)."""
@@ -221,6 +227,7 @@ class NodeSide:
         if peer is not None and peer.connection == connection:
             peer.connection = None
             peer.asked = None
+            self._silent.discard(peer)
 
     def tidy(self, now: float) -> None:
         """Let go of verifiers that are neither connected nor have a lease."""
@@ -241,6 +248,11 @@ class NodeSide:
 
     # What is confirmed.
 
+    @property
+    def all_acknowledged(self) -> bool:
+        """A hint that it is worth looking at `progress`: nobody who is connected is behind."""
+        return not self._silent
+
     def acked(self, now: float) -> Position:
         """The position that this node acknowledges: what it has applied, and what each of its
         verifiers has acknowledged or has run out of lease for (rule 11)."""
@@ -258,6 +270,7 @@ class NodeSide:
         acknowledged = sum(self._reached(peer, seq) for peer in leased)
         certain_in = self._barrier.certain_in(seq, now)
         known = self.view.contains(position)
+        elsewhere, told = self._barrier.verifiers(seq)
         confirmed = certain_in <= 0 or (
             known
             and acknowledged == len(leased)
@@ -266,8 +279,8 @@ class NodeSide:
         return Progress(
             "confirmed" if confirmed else "confirming",
             0.0 if confirmed else certain_in,
-            len(leased),
-            acknowledged,
+            len(leased) + elsewhere,
+            acknowledged + told,
         )
 
     # Within.
@@ -346,6 +359,8 @@ class NodeSide:
             if peer.account not in told:
                 told[peer.account] = self._events(peer.account, before)
             self.outputs.append(Send(connection, told[peer.account]))
+            if before < self.view.seq:
+                self._silent.add(peer)
 
     def _events(self, account: str, after: int) -> Events:
         missed = self.view.seq - after
@@ -356,6 +371,8 @@ class NodeSide:
     def _acknowledged(self, peer: Peer, position: Position) -> None:
         if peer.acked is None or not self._knows(peer) or position.seq >= peer.acked.seq:
             peer.acked = position
+        if position.seq == self.view.seq:
+            self._silent.discard(peer)
 
     def _grant(self, peer: Peer, now: float, store_now: float) -> None:
         """Grant what a verifier has asked for, where it may be granted (rules 6, 7 and 9)."""

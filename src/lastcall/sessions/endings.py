@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from lastcall.audit import NOWHERE, Origin, Record, RecordType, Target, doer
@@ -24,6 +24,7 @@ TRIES: Final = 4
 """A decision is taken anew when it lost a race: to a rotation, and then to an ending."""
 _ONE: Final[dict[EndReason, RecordType]] = {
     "signed_out": "session.sign_out",
+    "revoked": "session.sign_out",
     "reported": "session.report",
     "refresh_reuse": "session.reuse",
     "expired_inactive": "session.expire",
@@ -36,20 +37,33 @@ _ALL: Final[dict[EndReason, RecordType]] = {
     "user_deleted": "user.remove",
 }
 """What is recorded where all of a user's sessions end, by its reason; else `user.logout`."""
+_SELF: Final = Actor("self")
 _TERMINATION: Final = re.compile(r"t_(?P<epoch>[A-Za-z0-9_-]{12})_(?P<seq>[1-9][0-9]{0,17})")
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmation:
+    """How far an event has come. `certain_by` is the moment from which it is certain that nobody
+    accepts what it ends, whatever happens; None where it is confirmed, or where that is unknown.
+    `after`: how long after its commit it was confirmed, where this process has seen that."""
+
+    state: Literal["confirmed", "confirming"]
+    certain_by: datetime | None = None
+    verifiers: int = 0
+    acknowledged: int = 0
+    after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Termination:
-    """How far an ending has come. With one node and no verifiers it is confirmed as it commits."""
+    """An ending, and how far it has come: nothing is known of that before it is followed (see
+    `Leases.follow`)."""
 
     id: TerminationId
     event: Event
     ended: int
-    state: Literal["confirmed", "confirming"]
     waited: timedelta
-    verifiers: int = 0
-    acknowledged: int = 0
+    confirmation: Confirmation = Confirmation("confirming")
 
 
 class Endings:
@@ -183,15 +197,26 @@ class Endings:
         event = committed.events[-1]
         return self._termination(event, event.ended, started)
 
-    async def sign_out(self, session_id: SessionId, origin: Origin = NOWHERE) -> None:
+    async def sign_out(
+        self,
+        session_id: SessionId,
+        origin: Origin = NOWHERE,
+        reason: EndReason = "signed_out",
+        by: Actor = _SELF,
+    ) -> None:
         """End a session by its own wish; nothing where it has ended or isn't there."""
-        by = Actor("self")
         try:
-            await self.terminate(session_id, "signed_out", by, lambda _: True, origin=origin)
+            await self.terminate(session_id, reason, by, lambda _: True, origin=origin)
         except NotFound:
             return
 
-    async def sign_out_refresh(self, text: str, origin: Origin = NOWHERE) -> None:
+    async def sign_out_refresh(
+        self,
+        text: str,
+        origin: Origin = NOWHERE,
+        reason: EndReason = "signed_out",
+        by: Actor = _SELF,
+    ) -> None:
         """End the session of a refresh token; nothing where it is not genuine. One that was used
         up long ago is a theft, as at a refresh."""
         with suppress(InvalidToken, SessionEnded, LostRace):
@@ -204,7 +229,7 @@ class Endings:
             if isinstance(decision, rules.End):
                 await self.end(found.session, decision, None, origin)
             else:
-                await self.sign_out(token.session_id, origin)
+                await self.sign_out(token.session_id, origin, reason, by)
 
     async def termination(
         self, termination_id: str, allowed: Callable[[Event], bool]
@@ -279,4 +304,4 @@ class Endings:
     def _termination(self, event: Event, ended: int, started: float) -> Termination:
         waited = timedelta(seconds=self._clock.monotonic() - started)
         name = TerminationId(f"t_{event.position.epoch}_{event.position.seq}")
-        return Termination(name, event, ended, "confirmed", waited)
+        return Termination(name, event, ended, waited)

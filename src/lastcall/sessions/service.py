@@ -9,10 +9,10 @@ from lastcall.audit import Origin, Record, Target
 from lastcall.clock import Clock, Entropy
 from lastcall.device.agent import recognise
 from lastcall.device.place import Locator
-from lastcall.errors import Conflict, InvalidToken, LostRace, SessionEnded
+from lastcall.errors import Conflict, Forbidden, InvalidToken, LostRace, SessionEnded
 from lastcall.events import Actor, Event, Position
-from lastcall.identity.model import User
-from lastcall.ids import SessionId, UserId, new_session_id
+from lastcall.identity.model import ServiceKey, User
+from lastcall.ids import AccountId, SessionId, UserId, new_session_id
 from lastcall.secretfile import Secrets
 from lastcall.sessions import rules
 from lastcall.sessions.endings import TRIES, Endings
@@ -23,6 +23,7 @@ from lastcall.signing import Signing
 from lastcall.stores import base
 from lastcall.throttle import Throttle
 from lastcall.tokens import (
+    REFRESH_PREFIX,
     Access,
     RefreshToken,
     new_refresh,
@@ -62,7 +63,7 @@ class Page:
 
 
 class Sessions:
-    """The verbs: begin, refresh, reauthenticate, authenticate, list, count; and its `endings`."""
+    """The verbs: begin, refresh, reauthenticate, authenticate, revoke, list, count; `endings`."""
 
     def __init__(
         self,
@@ -97,7 +98,7 @@ class Sessions:
         """Give the time by which sessions are judged."""
         return self._clock.now()
 
-    # Beginning and going on.
+    # Beginning, going on, being given back.
 
     async def begin(
         self,
@@ -234,14 +235,32 @@ class Sessions:
             return tokens, committed.events
         raise Conflict
 
+    async def revoke(self, text: str, key: ServiceKey | None, origin: Origin) -> None:
+        """End the session of a genuine token of either kind, run out or not; `key` is the service
+        that revokes: only what it was given (RFC 7009, section 2.1). Raises Forbidden, RateLimited.
+        """
+        try:
+            found = await self._find_by_token(text)
+        except InvalidToken:
+            await self._throttle.unknown(limits.REFRESH, origin.ip)
+            return
+        if key is not None and found.session.client.service_key != key.id:
+            raise Forbidden("the token was issued to another client")
+        by = Actor("service", key.id, key.name) if key else Actor("self")
+        if text.startswith(REFRESH_PREFIX):
+            await self.endings.sign_out_refresh(text, origin, "revoked", by)
+        else:
+            await self.endings.sign_out(found.session.id, origin, "revoked", by)
+
     # Who is calling.
 
-    async def authenticate(self, access_token: str) -> Caller:
-        """Give the live session of a good access token.
-
-        An ended session is said before a run-out token. Raises InvalidToken, SessionEnded.
+    async def authenticate(self, access_token: str, of: AccountId | None = None) -> Caller:
+        """Give the live session of a good access token, `of` one account if that is given. An ended
+        session is said before a run-out token. Raises InvalidToken, SessionEnded.
         """
         access = await self._signing.open(access_token, self.issuer, self.audience)
+        if of is not None and access.account_id != of:
+            raise InvalidToken
         found = await self._find(access.session_id)
         now = self._clock.now()
         rules.require_live(found.session, self.policy, now)
@@ -270,12 +289,7 @@ class Sessions:
     async def recognise_ended(self, text: str) -> SessionEnded | None:
         """Tell how the session of a genuine token, of either kind, has ended; else None."""
         try:
-            if text.startswith("lcr_"):
-                session_id = parse_refresh(text, self._secrets).session_id
-            else:
-                access = await self._signing.open(text, self.issuer, self.audience)
-                session_id = access.session_id
-            found = await self._find(session_id)
+            found = await self._find_by_token(text)
         except InvalidToken:
             return None
         ending = rules.ending(found.session, self.policy, self._clock.now())
@@ -342,6 +356,12 @@ class Sessions:
         return await self._store.count_sessions(user_id, self.policy, self._clock.now())
 
     # Within.
+
+    async def _find_by_token(self, text: str) -> base.Found:
+        if text.startswith(REFRESH_PREFIX):
+            return await self._find(parse_refresh(text, self._secrets).session_id)
+        access = await self._signing.open(text, self.issuer, self.audience)
+        return await self._find(access.session_id)
 
     async def _find(self, session_id: SessionId) -> base.Found:
         found = await self._store.find_session(session_id)

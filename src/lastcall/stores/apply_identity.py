@@ -245,7 +245,7 @@ def _(_write: base.CountUnknownSignIn, transaction: Transaction) -> None:
 @apply.register
 def _(write: base.PublishKey, transaction: Transaction) -> None:
     # The event first: its lock makes rotations take turns.
-    transaction.append("key_published", write.key.created_at)
+    transaction.append("key_published", write.key.created_at, key_id=write.key.id)
     newest = (
         select(signing_keys.c.id)
         .order_by(signing_keys.c.signs_from.desc(), signing_keys.c.id.desc())
@@ -266,7 +266,9 @@ def _(write: base.PublishKey, transaction: Transaction) -> None:
 @apply.register
 def _(write: base.DropKeys, transaction: Transaction) -> None:
     for key_id in write.ids:
-        transaction.db.execute(delete(signing_keys).where(signing_keys.c.id == key_id))
+        gone = delete(signing_keys).where(signing_keys.c.id == key_id).returning(signing_keys.c.id)
+        if transaction.db.execute(gone).first() is not None:
+            transaction.append("key_revoked", write.at, key_id=key_id)
 
 
 @apply.register

@@ -16,6 +16,11 @@ so that the order of `seq` is the order of commits, without gaps (rule 1). State
 together. `Committed.position` is the log's end as the transaction saw it with its checks, its own
 events included: a token that it leads to carries that position.
 
+**Nodes.** A process that serves has a row of its own, by an id that is used once. It lives as long
+as it can move its row's beat; whoever finds a row gone is fenced (rules 8 and 10). What a node has
+acknowledged is written only where the log contains it (rule 6). `data_version` is what a node asks
+many times a second, `read_log` what it asks when that has moved.
+
 **Durable.** When `commit` returns, its writes survive the loss of power. When it raises
 `Unavailable`, nothing was changed, unless the message says that the outcome is unknown.
 
@@ -55,6 +60,9 @@ from lastcall.stores.queries import (
     Installation,
     Key,
     LogEnd,
+    LogPart,
+    NodeRow,
+    Nodes,
     PurgeKind,
     PurgePage,
     PurgeQuery,
@@ -63,6 +71,7 @@ from lastcall.stores.queries import (
     SessionFilter,
     SessionQuery,
     SignInStart,
+    TimelineStart,
     UserQuery,
 )
 from lastcall.stores.writes import (
@@ -82,8 +91,11 @@ from lastcall.stores.writes import (
     GiveBack,
     MarkStale,
     PublishKey,
+    RegisterNode,
     Rehash,
+    RemoveNode,
     RemoveUser,
+    RenewNode,
     RequirePassword,
     RevokeServiceKey,
     Rotate,
@@ -121,7 +133,10 @@ __all__ = [  # the whole contract is named `base.…`
     "Installation",
     "Key",
     "LogEnd",
+    "LogPart",
     "MarkStale",
+    "NodeRow",
+    "Nodes",
     "Observer",
     "PublishKey",
     "PurgeKind",
@@ -129,8 +144,11 @@ __all__ = [  # the whole contract is named `base.…`
     "PurgeQuery",
     "Reach",
     "RecordQuery",
+    "RegisterNode",
     "Rehash",
+    "RemoveNode",
     "RemoveUser",
+    "RenewNode",
     "RequirePassword",
     "RevokeServiceKey",
     "Rotate",
@@ -144,6 +162,7 @@ __all__ = [  # the whole contract is named `base.…`
     "SignInStart",
     "Store",
     "Take",
+    "TimelineStart",
     "UseUp",
     "UserQuery",
     "Write",
@@ -190,6 +209,26 @@ class Store(Protocol):
 
     async def find_event(self, seq: int) -> Event | None:
         """Find an event by its place in the log."""
+
+    async def read_log(
+        self, after: int, most: int = 10_000, since: datetime | None = None
+    ) -> LogPart:
+        """Give the next events after a place, at most so many, with the log's end, floor and
+        timelines.
+
+        Events at or before the floor are never among them: whoever was behind it takes the floor
+        in their place (rule 4). With `since`, events from before that moment are left out, and the
+        floor that is given is the newest one left out, if that is later; it costs a walk over all
+        events since then, so those who read on do so without it.
+        """
+
+    async def data_version(self) -> int:
+        """Give a number that is another one once any process has committed anything. It costs next
+        to nothing. Who reads the log after asking misses nothing: what is committed after that read
+        changes the next answer."""
+
+    async def nodes(self) -> Nodes:
+        """Give the rows of all nodes, with the log's end."""
 
     async def start_sign_in(self, email_key: str) -> SignInStart | LogEnd:
         """Find a user by e-mail, for signing in; the log's end alone where there is none."""

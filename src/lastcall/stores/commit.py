@@ -5,6 +5,7 @@ from sqlalchemy import Connection
 from lastcall.ids import SessionId
 from lastcall.stores import (
     apply_identity,
+    apply_nodes,
     apply_purge,
     apply_sessions,
     apply_throttle,
@@ -14,7 +15,7 @@ from lastcall.stores import (
 from lastcall.stores.apply import apply
 from lastcall.stores.transaction import Transaction
 
-FORMS = (apply_identity, apply_purge, apply_sessions, apply_throttle)
+FORMS = (apply_identity, apply_nodes, apply_purge, apply_sessions, apply_throttle)
 """Where each write's form is registered."""
 
 

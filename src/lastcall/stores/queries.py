@@ -1,13 +1,13 @@
 """What a store is asked, and what it answers: the values of the reads of `base`."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from lastcall.audit import Outcome, RecordType
-from lastcall.events import Position
+from lastcall.events import Event, Position, Timeline
 from lastcall.identity.model import User
-from lastcall.ids import AccountId, SessionId, UserId
+from lastcall.ids import AccountId, NodeId, SessionId, UserId
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
 
@@ -18,6 +18,46 @@ class LogEnd:
 
     position: Position
     floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A process that serves: how often it has renewed, and how far it and its verifiers have
+    acknowledged the log, None before its first renewal that told; how long a lease of it lasts, how
+    many verifiers have one, and what it says about itself."""
+
+    id: NodeId
+    beat: int
+    acked: Position | None
+    lease: timedelta = timedelta(seconds=30)
+    verifiers: int = 0
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Every node's row, in the order of their ids, and the log, of one snapshot (rule 10)."""
+
+    log: LogEnd
+    rows: tuple[NodeRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineStart:
+    """A timeline, and the place of the event that opened it."""
+
+    timeline: Timeline
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """A piece of the log with its end and floor, and where each timeline of its epoch began, all of
+    one snapshot. The events have no gaps; none is at or before the floor, none after the end."""
+
+    log: LogEnd
+    timelines: tuple[TimelineStart, ...]
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True)

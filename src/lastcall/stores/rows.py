@@ -88,6 +88,7 @@ def event_of(row: Row) -> Event:
         reason=row["reason"],
         actor=Actor(cast(ActorKind, row["actor_kind"]), row["actor_id"], row["actor_name"]),
         ended=row["ended"],
+        key_id=row["key_id"],
     )
 
 
@@ -109,6 +110,7 @@ def event_row(event: Event) -> dict[str, object]:
         "actor_id": event.actor.id,
         "actor_name": event.actor.name,
         "ended": event.ended,
+        "key_id": event.key_id,
     }
 
 

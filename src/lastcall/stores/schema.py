@@ -67,6 +67,7 @@ events = Table(
     Column("actor_id", Text),
     Column("actor_name", Text),
     Column("ended", BigInteger, nullable=False),
+    Column("key_id", Text),
 )
 Index(
     "ix_events_user_ended",
@@ -81,6 +82,28 @@ Index(
     events.c.seq,
     sqlite_where=events.c.kind == "account_ended",
     postgresql_where=events.c.kind == "account_ended",
+)
+Index(
+    "ix_events_timeline_opened",
+    events.c.epoch,
+    events.c.seq,
+    sqlite_where=events.c.kind == "timeline_opened",
+    postgresql_where=events.c.kind == "timeline_opened",
+)
+
+# Of the processes that serve now, not of anybody's data.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("beat", BigInteger, nullable=False),
+    Column("acked_epoch", Text),
+    Column("acked_timeline_number", Integer),
+    Column("acked_timeline_name", Text),
+    Column("acked_seq", BigInteger),
+    Column("lease", Integer, nullable=False),
+    Column("verifiers", Integer, nullable=False),
+    Column("about", Text, nullable=False),
 )
 
 accounts = Table(

@@ -31,7 +31,7 @@ from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
-from lastcall.stores import base, directory, purge, reads, records
+from lastcall.stores import base, directory, log, purge, reads, records
 from lastcall.stores.commit import commit
 from lastcall.stores.lane import Lane, unavailable
 
@@ -108,6 +108,20 @@ class SqliteStore:
     async def find_event(self, seq: int) -> Event | None:
         """Find an event by its place in the log."""
         return await self._read(lambda db: reads.find_event(db, seq))
+
+    async def read_log(
+        self, after: int, most: int = 10_000, since: datetime | None = None
+    ) -> base.LogPart:
+        """Give the next events after a place, with the log's end, floor and timelines."""
+        return await self._read(lambda db: log.read_log(db, after, most, since))
+
+    async def data_version(self) -> int:
+        """Give a number that is another one once any process has committed anything."""
+        return await self._read(_data_version)
+
+    async def nodes(self) -> base.Nodes:
+        """Give the rows of all nodes, with the log's end."""
+        return await self._read(log.nodes)
 
     async def start_sign_in(self, email_key: str) -> base.SignInStart | base.LogEnd:
         """Find a user by e-mail, for signing in."""
@@ -206,3 +220,11 @@ class SqliteStore:
 
     async def _read(self, read: Callable[[Connection], T]) -> T:
         return await self._reader.run(read)
+
+
+def _data_version(db: Connection) -> int:
+    """Read the count of commits by other connections, which the reading lane's own are none of: it
+    looks at shared memory, not at the file (https://sqlite.org/pragma.html#pragma_data_version)."""
+    driver: sqlite3.Connection = db.connection.driver_connection  # type: ignore[assignment]
+    ((version,),) = driver.execute("PRAGMA data_version").fetchall()
+    return int(version)

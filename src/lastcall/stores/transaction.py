@@ -41,6 +41,7 @@ class Details(TypedDict, total=False):
     reason: EndReason
     actor: Actor
     ended: int
+    key_id: str
 
 
 class Transaction:

@@ -1,14 +1,14 @@
 """What is written: every change to a store is one of these values, with what it rests on.
 
-How each is applied stands in `apply_identity` and `apply_sessions`.
+How each is applied stands in the modules named `apply_…`.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from lastcall.audit import Record
-from lastcall.events import Actor, EndReason
+from lastcall.events import Actor, EndReason, Position
 from lastcall.identity.model import (
     Account,
     Role,
@@ -17,7 +17,7 @@ from lastcall.identity.model import (
     SingleUsePurpose,
     User,
 )
-from lastcall.ids import AccountId, KeyId, SessionId, UserId
+from lastcall.ids import AccountId, KeyId, NodeId, SessionId, UserId
 from lastcall.keys import StoredKey
 from lastcall.limits import Slot
 from lastcall.sessions.model import Session, SignIn
@@ -181,9 +181,11 @@ class PublishKey:
 
 @dataclass(frozen=True, slots=True)
 class DropKeys:
-    """Remove signing keys whose last token has run out."""
+    """Remove signing keys whose last token has run out, each with its event, so that verifiers
+    forget it. Does nothing for one that is gone already."""
 
     ids: tuple[str, ...]
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,36 @@ class EndAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterNode:
+    """A row for a process that serves, with beat 0 and no position. Its commit holds nothing else
+    and grants nothing (rule 8). Guard: there is no row of this id."""
+
+    id: NodeId
+    lease: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class RenewNode:
+    """Move a node's beat by one, and tell what it has acknowledged: None as long as it has read
+    nothing; how many verifiers have a lease of it, and, in words of its own, about it and them.
+    Guards: its row is there, and the log contains the position (rules 6 and 8). Where one
+    does not hold, the node is fenced."""
+
+    id: NodeId
+    acked: Position | None
+    verifiers: int = 0
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNode:
+    """Remove the row of a node that is gone. Guard: its beat is still this one (rule 10)."""
+
+    id: NodeId
+    beat: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drop:
     """Delete rows of a kind for good, with what belongs to them alone. Guard: each is there, and
     was over before the moment.
@@ -321,5 +353,8 @@ Write = (
     | MarkStale
     | EndSession
     | EndUser
+    | RegisterNode
+    | RenewNode
+    | RemoveNode
     | Drop
 )

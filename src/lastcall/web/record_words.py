@@ -48,6 +48,7 @@ WORDS: Final[Mapping[RecordType, Word]] = {
     "key.create": Word(mark("Service key created"), "key-round"),
     "key.revoke": Word(mark("Service key revoked"), "circle-x"),
     "signing_key.rotate": Word(mark("Signing key rotated"), "key-round"),
+    "signing_key.revoke": Word(mark("Signing key revoked"), "key-round"),
     "audit.export": Word(mark("Audit log exported"), "file-down"),
     "audit.purge": Word(mark("Old entries purged"), "trash-2"),
 }
@@ -117,7 +118,13 @@ KINDS: Final = (
         "keys",
         mark("Keys and exports"),
         (
-            *("key.create", "key.revoke", "signing_key.rotate", "account.add"),
+            *(
+                "key.create",
+                "key.revoke",
+                "signing_key.rotate",
+                "signing_key.revoke",
+                "account.add",
+            ),
             *("audit.export", "audit.purge"),
         ),
     ),

@@ -2,13 +2,27 @@
 address says."""
 
 from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote
+
+from starlette.responses import Response
 
 from lastcall.errors import NotFound
 from lastcall.events import Event
 from lastcall.http.browser import AnyCall
 from lastcall.sessions.endings import Termination
+from lastcall.web.rendering import redirect
 from lastcall.web.translation import gettext as _
 from lastcall.web.translation import ngettext, number
+
+WAIT: Final = 1.0
+"""For how many seconds a form waits until what it has ended is confirmed; the page goes on."""
+
+
+async def show(call: AnyCall, where: str, ended: Termination) -> Response:
+    """Lead to the page that says what a termination has done, and how far it has come."""
+    await call.node.leases.follow(ended, WAIT)
+    return redirect(f"{where}?done={quote(ended.id)}")
 
 
 async def find(call: AnyCall, name: str, allowed: Callable[[Event], bool]) -> Termination | None:
@@ -16,9 +30,10 @@ async def find(call: AnyCall, name: str, allowed: Callable[[Event], bool]) -> Te
     if not name:
         return None
     try:
-        return await call.node.sessions.endings.termination(name, allowed)
+        ended = await call.node.sessions.endings.termination(name, allowed)
     except NotFound:
         return None
+    return await call.node.leases.follow(ended)
 
 
 def count(ended: Termination) -> str:

@@ -107,18 +107,18 @@ async def end_one(call: Call[Caller, Chosen, None]) -> Response:
     session_id = SessionId(call.body.session_id)
     if session_id == call.caller.session.id:
         return await sign_in.sign_out(call)
-    return _done(call, await terminations.end_elsewhere(call, call.caller, session_id))
+    return await _done(call, await terminations.end_elsewhere(call, call.caller, session_id))
 
 
 async def report(call: Call[Caller, Chosen, None]) -> Response:
     """End a session that its user doesn't recognise, and tell the account's admins."""
     ended = await terminations.report(call, call.caller, SessionId(call.body.session_id))
-    return _done(call, ended)
+    return await _done(call, ended)
 
 
 async def end_others(call: Call[Caller, Nothing, None]) -> Response:
     """End all other sessions."""
-    return _done(call, await terminations.end_all_others(call, call.caller))
+    return await _done(call, await terminations.end_all_others(call, call.caller))
 
 
 async def go_home(call: Call[None, None, None]) -> Response:
@@ -126,8 +126,8 @@ async def go_home(call: Call[None, None, None]) -> Response:
     return redirect(call.base + HOME)
 
 
-def _done(call: AnyCall, ended: Termination) -> Response:
-    return redirect(f"{call.base}{HOME}?done={quote(ended.id)}")
+async def _done(call: AnyCall, ended: Termination) -> Response:
+    return await results.show(call, call.base + HOME, ended)
 
 
 async def _result(call: Call[Caller, None, Listing]) -> dict[str, str] | None:

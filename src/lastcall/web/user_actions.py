@@ -17,7 +17,7 @@ from lastcall.ids import SessionId, UserId
 from lastcall.sessions import rules
 from lastcall.sessions.service import Caller
 from lastcall.stores.base import Reach
-from lastcall.web import words
+from lastcall.web import results, words
 from lastcall.web.frame import frame
 from lastcall.web.people import (
     ROLES,
@@ -71,7 +71,7 @@ async def ask_log_out(call: Call[Caller, None, None]) -> Response:
 async def log_out(call: Call[Caller, Nothing, None]) -> Response:
     """End all of the user's sessions."""
     ended = await call.node.administration.log_out(admin_of(call), UserId(call.path("id")))
-    return redirect(f"{path_of(call)}?done={quote(ended.id)}")
+    return await results.show(call, path_of(call), ended)
 
 
 async def ask_suspend(call: Call[Caller, None, None]) -> Response:
@@ -144,7 +144,7 @@ async def remove(call: Call[Caller, Nothing, None]) -> Response:
         ended = await call.node.administration.remove(admin_of(call), UserId(call.path("id")))
     except Conflict as error:
         return await _ask_remove(call, _conflict(error))
-    return redirect(f"{call.base}{USERS}?done={quote(ended.id)}")
+    return await results.show(call, call.base + USERS, ended)
 
 
 async def ask_invite(call: Call[Caller, None, None]) -> Response:
@@ -225,7 +225,7 @@ async def terminate(call: Call[Caller, Chosen, None]) -> Response:
     ended = await call.node.administration.terminate(
         admin_of(call), UserId(call.path("id")), SessionId(call.body.session_id)
     )
-    return redirect(f"{path_of(call)}?done={quote(ended.id)}")
+    return await results.show(call, path_of(call), ended)
 
 
 async def _ask(call: AnyCall, user: User, question: Question, error: str = "") -> Response:

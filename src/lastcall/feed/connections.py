@@ -1,0 +1,101 @@
+"""The connections of a node's verifiers: each has a bounded queue, and is cut where it is full."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from lastcall.ids import AccountId, KeyId
+from lastcall.leases.messages import FromNode, Part, write
+
+QUEUE: Final = 1000
+"""How many messages may wait for a verifier, besides a snapshot: it reads too slowly for more."""
+MOST: Final = 5000
+"""How many verifiers a node serves."""
+
+GOING_AWAY: Final = 1001
+PROTOCOL_ERROR: Final = 1002
+REPLACED: Final = 4000
+TOO_SLOW: Final = 4001
+REVOKED: Final = 4002
+
+CLOSES: Final = {
+    GOING_AWAY: "the node is going",
+    PROTOCOL_ERROR: "the message is not of this protocol, or not there",
+    REPLACED: "another connection of the same verifier took its place",
+    TOO_SLOW: "too many messages wait to be read",
+    REVOKED: "the key was revoked",
+}
+"""Why a connection is closed, by the WebSocket code that says so."""
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One verifier's connection: whose key opened it, and what waits to be sent."""
+
+    number: int
+    account_id: AccountId
+    key_id: KeyId
+    key_name: str
+    ip: str | None
+    opened_at: datetime
+    agent: str | None = None
+    """What its verifier calls its process."""
+    queue: deque[str] = field(default_factory=deque)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    parts: int = 0
+    """How many of what waits is a snapshot's, which all share."""
+    close_code: int | None = None
+
+    def put(self, text: str, *, part: bool) -> None:
+        """Have a message sent after those that wait; or be cut for not reading them."""
+        if self.close_code is not None:
+            return
+        self.queue.append(text)
+        self.parts += part
+        if len(self.queue) - self.parts > QUEUE:
+            self.cut(TOO_SLOW)
+        self.wake.set()
+
+    def cut(self, code: int) -> None:
+        """Close the connection; what waits is not sent any more."""
+        if self.close_code is None:
+            self.close_code = code
+            self.queue.clear()
+            self.wake.set()
+
+    async def deliver(self, send: Callable[[str], Awaitable[None]]) -> int:
+        """Send what waits, in order, until the connection is cut. Gives the close code."""
+        while True:
+            while self.queue and self.close_code is None:
+                text = self.queue.popleft()
+                if not self.queue:
+                    self.parts = 0
+                await send(text)
+            if self.close_code is not None:
+                return self.close_code
+            self.wake.clear()
+            if not self.queue:
+                await self.wake.wait()
+
+
+class Encoder:
+    """Writes each message once, for however many connections it goes to."""
+
+    def __init__(self) -> None:
+        self._written: dict[int, tuple[FromNode, str]] = {}
+
+    def text(self, message: FromNode) -> str:
+        """Give the message as it is sent."""
+        # Held together with the message, so that no other one gets its identity meanwhile.
+        known = self._written.get(id(message))
+        if known is None or known[0] is not message:
+            known = (message, write(message).decode())
+            self._written[id(message)] = known
+        return known[1]
+
+    def is_part(self, message: FromNode) -> bool:
+        """Whether a message is a piece of a snapshot."""
+        return isinstance(message, Part)

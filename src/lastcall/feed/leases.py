@@ -1,0 +1,509 @@
+"""Runs a node's side of the protocol: in the order that `leases.node` asks for, on the store, the
+clock and the connections of its verifiers. One event loop does it all."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import count
+from math import isfinite
+from typing import Final
+
+from lastcall.clock import Clock, Entropy
+from lastcall.errors import LostRace, Unavailable
+from lastcall.events import Position
+from lastcall.feed import about, translation
+from lastcall.feed.connections import (
+    GOING_AWAY,
+    MOST,
+    PROTOCOL_ERROR,
+    REPLACED,
+    REVOKED,
+    Connection,
+    Encoder,
+)
+from lastcall.identity.model import ServiceKey
+from lastcall.ids import KeyId, NodeId, new_node_id
+from lastcall.leases import margins
+from lastcall.leases.barrier import Outsider, Progress
+from lastcall.leases.messages import (
+    Checks,
+    FromVerifier,
+    ProtocolError,
+    Renew,
+    Resume,
+    Welcome,
+    read_from_verifier,
+)
+from lastcall.leases.node import Cut, NodeSide, Remove, Send
+from lastcall.leases.view import View
+from lastcall.metrics import Metrics
+from lastcall.sessions.endings import Confirmation, Termination
+from lastcall.signing import Signing
+from lastcall.stores import base
+
+log = logging.getLogger("lastcall.feed")
+
+POLL_SECONDS: Final = 0.02
+"""How often a node looks whether another process has written to the store."""
+FORGET_SECONDS: Final = 60.0
+"""How often it forgets the events that nobody's token is from before."""
+OUTCOMES: Final = 1000
+"""How many terminations are remembered with what confirmed them."""
+FORGET_MARGIN: Final = timedelta(minutes=5)
+"""How much longer than an access token lives its events are kept, for clocks that were set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A termination that is confirmed: by whom, and how long that took from its commit."""
+
+    progress: Progress
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A node as this one sees it: its row, whether it is this one, for how many seconds its row has
+    not moved, and what it tells."""
+
+    row: base.NodeRow
+    own: bool
+    silent_for: float
+    about: about.About | None
+
+    @property
+    def leased(self) -> bool:
+        """Whether it may have a lease still."""
+        return self.silent_for < self.row.lease.total_seconds()
+
+
+class Leases:
+    """The lease of this process, those of its verifiers, and what is confirmed."""
+
+    def __init__(
+        self,
+        store: base.Store,
+        signing: Signing,
+        welcome: Callable[[str, str], Welcome],
+        *,
+        lease: timedelta,
+        access_lifetime: timedelta,
+        metrics: Metrics,
+        clock: Clock,
+        entropy: Entropy,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`welcome` greets a verifier, given this node's name and the account of its key."""
+        self._store = store
+        self._signing = signing
+        self._welcome = welcome
+        self._lease = lease.total_seconds()
+        self._remembered = access_lifetime + FORGET_MARGIN
+        self._metrics = metrics
+        self._clock = clock
+        self._entropy = entropy
+        self._pause = pause
+        self._side: NodeSide | None = None
+        self._agent = about.own_agent()
+        self._started_at = clock.now()
+        self._connections: dict[int, Connection] = {}
+        self._seen: dict[tuple[str, str], Connection] = {}
+        """The newest connection of each verifier, by its account and name."""
+        self._numbers = count(1)
+        self._pending: deque[tuple[Position, float]] = deque()
+        """Terminations of this process that are not confirmed yet, and since when they are durable.
+        """
+        self._outcomes: dict[Position, Outcome] = {}
+        """The newest that are."""
+        self._version: int | None = None
+        self._told: Position | None = None
+        """What this node's row says that it has acknowledged."""
+        self._renewed_at = float("-inf")
+        self._forgot_at = float("-inf")
+        self._woken = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._requiring = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    # Its life.
+
+    async def start(self) -> None:
+        """Register, read the log, get a lease, and go on by itself. Raises Unavailable."""
+        await self._begin()
+        await self._renew()
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop. A node that no verifier depends on gives its lease back."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._task = None
+        for connection in self._connections.values():
+            connection.cut(GOING_AWAY)
+        side = self.side
+        side.view.leased_until = float("-inf")
+        side.tidy(self._clock.lease())
+        if not any(peer.kept_until > self._clock.lease() for peer in side.peers):
+            with contextlib.suppress(LostRace, Unavailable):
+                await self._leave(side)
+
+    def stop(self) -> None:
+        """Close the connections of verifiers: the server is stopping. Their leases go on."""
+        for connection in self._connections.values():
+            connection.cut(GOING_AWAY)
+
+    @property
+    def side(self) -> NodeSide:
+        """What is decided. Raises Unavailable before the start."""
+        if self._side is None:
+            raise Unavailable("this process does not serve")
+        return self._side
+
+    # What others ask.
+
+    def committed(self, _writes: Sequence[base.Write], committed: base.Committed) -> None:
+        """A commit of this process is durable; wake up if it has ended or changed something."""
+        if not committed.events:
+            return
+        if self._side is not None:
+            now = self._clock.lease()
+            self._side.durable(committed.events[-1].position.seq, now)
+            self._woken.set()
+            self._pending += [
+                (event.position, now) for event in committed.events if event.kind.endswith("_ended")
+            ]
+
+    async def follow(self, termination: Termination, wait: float = 0.0) -> Termination:
+        """Wait until a termination is confirmed, for at most so many seconds, and say how far it
+        has come (rule 10)."""
+        started = self._clock.lease()
+        found = await self.confirm(termination.event.position, wait)
+        return replace(
+            termination,
+            confirmation=found,
+            waited=termination.waited + timedelta(seconds=self._clock.lease() - started),
+        )
+
+    async def confirm(self, position: Position, wait: float = 0.0) -> Confirmation:
+        """The same for whatever event is at a position."""
+        until = self._clock.lease() + wait
+        barrier = self._side or await self._outsider(position)
+        progress = await self._wait(barrier, position, until)
+        certain = None
+        if progress.state == "confirming" and isfinite(progress.certain_in):
+            certain = self._clock.now() + timedelta(seconds=progress.certain_in)
+        outcome = self._outcomes.get(position)
+        return Confirmation(
+            progress.state,
+            certain,
+            progress.verifiers,
+            progress.acknowledged,
+            outcome.after if outcome else None,
+        )
+
+    async def _wait(
+        self, barrier: "NodeSide | Outsider", position: Position, until: float
+    ) -> Progress:
+        while True:
+            if (outcome := self._outcomes.get(position)) is not None:
+                return outcome.progress
+            moved, now = self._moved, self._clock.lease()
+            progress = barrier.progress(position, now)
+            if progress.state == "confirmed" or now >= until:
+                return progress
+            left = min(until - now, progress.certain_in)
+            if isinstance(barrier, Outsider):
+                await self._pause(min(left, POLL_SECONDS))
+                await self._look(barrier)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(left, 0.001)):
+                    await moved.wait()
+
+    async def _outsider(self, position: Position) -> Outsider:
+        """Look on from a process that does not serve: it has no verifiers and no view, and waits
+        for the rows of those that serve. What it asks about, it has committed or read here."""
+        part = await self._store.read_log(position.seq)
+        outsider = Outsider(self._lease, part.log.position.epoch, translation.timelines(part))
+        outsider.barrier.durable(position.seq, self._clock.lease())
+        await self._look(outsider)
+        return outsider
+
+    async def _look(self, outsider: Outsider) -> None:
+        nodes = await self._store.nodes()
+        outsider.see(translation.rows(nodes), nodes.log.position, self._clock.lease())
+
+    def _settle(self) -> None:
+        """Note which terminations of this process are confirmed: in their order, since what was
+        confirmed for one is so for all before it."""
+        now = self._clock.lease()
+        while self._pending:
+            position, started = self._pending[0]
+            progress = self.side.progress(position, now)
+            if progress.state != "confirmed":
+                break
+            self._pending.popleft()
+            self._metrics.confirmed(now - started)
+            self._outcomes[position] = Outcome(progress, timedelta(seconds=now - started))
+            while len(self._outcomes) > OUTCOMES:
+                del self._outcomes[next(iter(self._outcomes))]
+
+    async def require(self) -> View:
+        """Give what this node knows, with a lease: renewed first if it has run out (rule 16).
+
+        Raises Unavailable."""
+        async with self._requiring:  # of many who ask at once, one renews
+            if self._side is None:  # nobody has started a mounted application
+                await self.start()
+            if not self.side.leased(self._clock.lease()):
+                await self._renew()
+        if not self.side.leased(self._clock.lease()):
+            raise Unavailable("this server has no lease from its database")
+        return self.side.view
+
+    async def nodes(self) -> tuple[int, tuple["NodeState", ...]]:
+        """Give the log's end, and all nodes, with what they tell."""
+        nodes, now = await self._store.nodes(), self._clock.lease()
+        own = self._side.name if self._side is not None else None
+        return nodes.log.position.seq, tuple(
+            NodeState(
+                row,
+                row.id == own,
+                self._side.silent_for(row.id, now) if self._side and row.id != own else 0.0,
+                about.read(row.about),
+            )
+            for row in nodes.rows
+        )
+
+    # The verifiers.
+
+    @contextlib.contextmanager
+    def connected(self, key: ServiceKey, ip: str | None) -> Iterator[Connection]:
+        """A verifier's connection, as long as it lasts; it is greeted first. Raises Unavailable."""
+        side = self.side
+        if len(self._connections) >= MOST:
+            raise Unavailable("too many verifiers follow this server; add another one", 30)
+        connection = Connection(
+            next(self._numbers), key.account_id, key.id, key.name, ip, self._clock.now()
+        )
+        self._connections[connection.number] = connection
+        greeting = self._welcome(side.name, key.account_id)
+        connection.put(Encoder().text(greeting), part=False)
+        try:
+            yield connection
+        finally:
+            del self._connections[connection.number]
+            self.side.closed(connection.number)
+
+    def heard(self, connection: Connection, data: str | bytes) -> None:
+        """A verifier has said something."""
+        side = self.side
+        try:
+            message = read_from_verifier(data)
+            now = self._clock.lease()
+            side.receive(connection.number, connection.account_id, message, now, self._store_now())
+        except ProtocolError:
+            connection.cut(PROTOCOL_ERROR)
+        else:
+            self._note(connection, message)
+        self._deliver(side)
+
+    def _note(self, connection: Connection, message: FromVerifier) -> None:
+        """Keep what a verifier tells for people."""
+        match message:
+            case Resume():
+                connection.agent = message.agent
+                self._seen[connection.account_id, message.verifier] = connection
+            case Renew(checks=Checks() as checks):
+                self._metrics.checked(checks)
+            case _:
+                pass
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """The connections that are open."""
+        return tuple(self._connections.values())
+
+    # Its work.
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._woken.wait()
+                await self._turn()
+            except Unavailable as error:
+                log.warning("the database can't be followed: %s", error)
+                await self._pause(1.0)
+            except Exception:
+                log.exception("this node can't follow its database; it tries again")
+                await self._pause(1.0)
+
+    async def _turn(self) -> None:
+        """One look at the store: read on if it has changed, renew if it is time to."""
+        side, now = self.side, self._clock.lease()
+        version = await self._store.data_version()
+        if self._woken.is_set() or version != self._version:
+            self._woken.clear()
+            await self._read()
+            self._version = version
+        due = now - self._renewed_at >= self._lease * margins.NODE_RENEWS
+        if due or (self._behind(side) and self._acknowledged(side) != self._told):
+            await self._renew()
+        self._tidy(side, now)
+        self._move()
+
+    def _tidy(self, side: NodeSide, now: float) -> None:
+        side.tidy(now)
+        if len(self._seen) > len(known := {(peer.account, peer.name) for peer in side.peers}):
+            self._seen = {key: one for key, one in self._seen.items() if key in known}
+
+    async def _begin(self) -> None:
+        """Be a new node: registered, with the log as it is now, and without a lease (rule 8)."""
+        name = new_node_id(self._entropy)
+        await self._store.commit(base.RegisterNode(name, timedelta(seconds=self._lease)))
+        view = await self._load()
+        self._told = None
+        if self._side is None:
+            self._side = NodeSide(name, self._lease, view)
+        else:
+            self._side.fenced(name, view)
+        self._deliver(self._side)
+
+    async def _load(self) -> View:
+        """Read all that is in force."""
+        # The keys first: what changes in between is among the events.
+        ring = await self._signing.refresh()
+        part = await self._store.read_log(0, since=self._clock.now() - self._remembered)
+        view = translation.empty_view(part, ring.jwks())
+        while True:
+            for account, event in translation.log(part, ring.jwk).events:
+                view.apply(account, event)
+            if view.seq >= part.log.position.seq:
+                return view
+            part = await self._store.read_log(view.seq)
+
+    async def _read(self) -> None:
+        """Read what is new, all of it, and how far the other nodes are."""
+        async with self._busy:
+            side = self.side
+            while True:
+                begun = self._clock.lease()
+                since = None
+                if begun - self._forgot_at >= FORGET_SECONDS:
+                    since, self._forgot_at = self._clock.now() - self._remembered, begun
+                part = await self._store.read_log(side.view.seq, since=since)
+                ring = await self._signing.ring()
+                if any(event.key_id is not None for event in part.events):
+                    ring = await self._signing.refresh()
+                try:
+                    part_of = translation.log(part, ring.jwk)
+                    side.read(part_of, begun, self._clock.lease(), self._store_now())
+                except ProtocolError:
+                    log.warning("the database holds another log than before; it is read anew")
+                    side.replace(await self._load(), self._clock.lease())
+                self._deliver(side)
+                if side.view.seq >= part.log.position.seq:
+                    break
+            nodes = await self._store.nodes()
+            side.see(translation.rows(nodes), nodes.log.position, self._clock.lease())
+            self._deliver(side)
+            await self._remove(side)
+
+    async def _renew(self) -> None:
+        """Renew the lease, and write what has been acknowledged (rules 7, 8 and 11)."""
+        async with self._busy:
+            side = self.side
+            known = side.view.seq
+            acked = self._acknowledged(side)
+            noted = self._clock.lease()
+            try:
+                renewed = await self._store.commit(self._renewal(side, acked, noted))
+            except LostRace:
+                log.warning("this node's row is gone; it goes on as a new one")
+                await self._begin()
+                return
+            self._told, self._renewed_at = acked, noted
+            now = self._clock.lease()
+            side.durable(known, now)
+            side.renewed(noted, renewed.position, now, self._store_now())
+            self._deliver(side)
+        if not side.view.contains(renewed.position):
+            await self._read()
+        await self._check_keys()
+
+    def _renewal(self, side: NodeSide, acked: Position | None, now: float) -> base.RenewNode:
+        seqs = [peer.acked.seq if peer.acked else 0 for peer in side.peers if now < peer.kept_until]
+        leased, lag = len(seqs), side.view.seq - min(seqs, default=side.view.seq)
+        self._metrics.following(len(self._connections), leased, lag)
+        told = about.write(self._agent, self._started_at, side, self._seen, now)
+        return base.RenewNode(NodeId(side.name), acked, leased, told)
+
+    def _behind(self, side: NodeSide) -> bool:
+        """Whether this node's row does not say all that it could say."""
+        return self._told != side.view.position
+
+    def _acknowledged(self, side: NodeSide) -> Position | None:
+        acked = side.acked(self._clock.lease())
+        return acked if acked.seq > 0 else None
+
+    async def _remove(self, side: NodeSide) -> None:
+        gone = [output.row for output in side.outputs if isinstance(output, Remove)]
+        side.outputs.clear()
+        for row in gone:
+            with contextlib.suppress(LostRace):  # it lives, or another node was faster
+                await self._store.commit(base.RemoveNode(NodeId(row.id), row.beat))
+
+    async def _leave(self, side: NodeSide) -> None:
+        for row in (await self._store.nodes()).rows:
+            if row.id == side.name:
+                await self._store.commit(base.RemoveNode(row.id, row.beat))
+
+    async def _check_keys(self) -> None:
+        """Cut the connections of keys that were revoked."""
+        for key_id in {connection.key_id for connection in self._connections.values()}:
+            if await self._store.find_service_key(key_id) is None:
+                self._cut_key(key_id)
+
+    def _cut_key(self, key_id: KeyId) -> None:
+        for connection in self._connections.values():
+            if connection.key_id == key_id:
+                connection.cut(REVOKED)
+
+    def _deliver(self, side: NodeSide) -> None:
+        """Do what was decided, in order; rows are removed by who reads them."""
+        outputs, side.outputs = side.outputs, []
+        encoder = Encoder()
+        for output in outputs:
+            match output:
+                case Send(number, message):
+                    if (connection := self._connections.get(number)) is not None:
+                        text = encoder.text(message)
+                        connection.put(text, part=encoder.is_part(message))
+                case Cut(number):
+                    if (connection := self._connections.get(number)) is not None:
+                        connection.cut(REPLACED)
+                case Remove():
+                    side.outputs.append(output)
+        if side.all_acknowledged:
+            self._move()
+            if self._behind(side):
+                self._woken.set()  # the other nodes wait for this row
+
+    def _move(self) -> None:
+        """Have all who wait look again."""
+        self._settle()
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def _store_now(self) -> float:
+        return self._clock.now().timestamp()

@@ -1,0 +1,137 @@
+"""Who follows the event log: the nodes, and the verifiers of an account's services."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+from starlette.responses import Response
+
+from lastcall.feed.about import Follower
+from lastcall.feed.leases import NodeState
+from lastcall.http import cursors
+from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint, reply
+from lastcall.http.guard import ADMIN
+from lastcall.ids import AccountId
+from lastcall.sessions.service import Caller
+
+
+class NodeRow(msgspec.Struct, frozen=True, tag_field="kind", tag="node"):
+    """A node. `leased`: it may say of sessions that they live. `behind`: of how many events it has
+    not acknowledged that it and its verifiers know them."""
+
+    id: str
+    current: bool
+    agent: str | None
+    started_at: datetime | None
+    leased: bool
+    silent_for: int
+    """Seconds since its row has moved last, as far as was seen here."""
+    seq: int
+    behind: int
+    verifiers: int
+
+
+class Verifier(msgspec.Struct, frozen=True, tag_field="kind", tag="verifier"):
+    """A verifier: a process of a service. `leased`: it may accept tokens; a termination waits for
+    it to acknowledge, or for its lease to run out."""
+
+    id: str
+    service: str
+    key_id: str
+    agent: str | None
+    ip: str | None
+    node: str
+    connected_at: datetime | None
+    leased: bool
+    seq: int
+    behind: int
+
+
+class ServiceList(msgspec.Struct, frozen=True):
+    """Some of them, and where the list goes on; `seq` is the event log's end."""
+
+    services: tuple[NodeRow | Verifier, ...]
+    next: str | None
+    seq: int
+
+
+class Following(NamedTuple):
+    """All of them, and the event log's end."""
+
+    nodes: tuple[NodeRow, ...]
+    verifiers: tuple[Verifier, ...]
+    seq: int
+
+
+async def find(call: Call[Caller, Any, Any]) -> Following:
+    """Give the nodes, and the verifiers of the caller's account."""
+    end, states = await call.node.leases.nodes()
+    account = call.caller.user.account_id
+    verifiers = tuple(
+        _verifier(follower, state, end)
+        for state in states
+        for follower in _followers(state, account)
+    )
+    return Following(tuple(_node(state, end) for state in states), verifiers, end)
+
+
+async def list_services(call: Call[Caller, None, cursors.Part]) -> Response:
+    """List who follows the event log: the nodes, then the verifiers, each by their ids."""
+    query, found = call.query, await find(call)
+    after = "" if query.before is UNSET else cursors.read_place("services", query.before)
+    rows: dict[str, NodeRow | Verifier] = {f"node {row.id}": row for row in found.nodes}
+    rows.update({f"verifier {row.id} {row.node}": row for row in found.verifiers})
+    rest = [name for name in sorted(rows) if name > after]
+    shown, more = rest[: query.limit], len(rest) > query.limit
+    place = cursors.write_place("services", shown[-1] if more else None)
+    return reply(ServiceList(tuple(rows[name] for name in shown), place, found.seq))
+
+
+def _followers(state: NodeState, account: AccountId) -> list[Follower]:
+    if state.about is None:
+        return []
+    return [one for one in state.about.followers if one.account_id == account]
+
+
+def _node(state: NodeState, end: int) -> NodeRow:
+    acked = state.row.acked.seq if state.row.acked else 0
+    return NodeRow(
+        state.row.id,
+        state.own,
+        state.about.agent if state.about else None,
+        state.about.started_at if state.about else None,
+        state.leased,
+        int(state.silent_for),
+        acked,
+        max(0, end - acked),
+        state.row.verifiers,
+    )
+
+
+def _verifier(follower: Follower, state: NodeState, end: int) -> Verifier:
+    return Verifier(
+        follower.name,
+        follower.key_name,
+        follower.key_id,
+        follower.agent,
+        follower.ip,
+        state.row.id,
+        follower.connected_at,
+        follower.leased and state.leased,
+        follower.seq,
+        max(0, end - follower.seq),
+    )
+
+
+ENDPOINTS: list[AnyEndpoint] = [
+    Endpoint(
+        method="GET",
+        path=f"{API}/services",
+        caller=ADMIN,
+        handler=list_services,
+        summary="See the nodes and the verifiers: connected, leased, how far",
+        query=cursors.Part,
+        answer=ServiceList,
+    ),
+]

@@ -1,0 +1,282 @@
+"""Following the log: every event once, in order, with the log and the floor of the same moment."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lastcall.errors import LostRace
+from lastcall.events import EndReason, Event, Timeline
+from lastcall.ids import NodeId
+from lastcall.stores import base, log
+from lastcall.stores.base import Store, TimelineStart
+from tests.contract.test_log import append, appending
+from tests.contract.test_purge import LONG_AFTER, drop
+from tests.contract.test_sqlite import statements
+from tests.support.backends import Backend, SqliteBackend
+from tests.support.fakes import START
+
+HOUR = timedelta(hours=1)
+
+
+async def append_at(store: Store, *moments: datetime, reason: EndReason = "revoked") -> list[Event]:
+    """Append an event for each moment, in this order."""
+    ends = [replace(append(str(at)), at=at, reason=reason) for at in moments]
+    return [event for end in ends for event in (await store.commit(end)).events]
+
+
+def places(part: base.LogPart) -> list[int]:
+    return [event.position.seq for event in part.events]
+
+
+# What comes next
+
+
+async def test_the_log_is_read_from_its_beginning_and_from_any_place(store: Store) -> None:
+    appended = await append_at(store, START, START + HOUR)
+    first = await store.find_event(1)
+    assert first is not None
+    whole = await store.read_log(0)
+    assert whole.events == (first, *appended)
+    assert whole.log == await store.log_end()
+    assert (await store.read_log(1)).events == tuple(appended)
+    assert (await store.read_log(2)).events == (appended[1],)
+    for end in (3, 4, 1000):
+        assert await store.read_log(end) == replace(whole, events=())
+
+
+async def test_a_long_log_is_read_in_pieces_with_its_end_in_each(store: Store) -> None:
+    await append_at(store, *[START] * 24)
+    seen: list[int] = []
+    while part := places(await store.read_log(seen[-1] if seen else 0, most=7)):
+        assert len(part) <= 7
+        seen += part
+    assert seen == list(range(1, 26))
+    assert (await store.read_log(0, most=1)).log.position.seq == 25
+
+
+async def test_who_follows_the_log_meets_every_event_once_and_none_after_the_end_that_it_is_given(
+    store: Store, backend: Backend
+) -> None:
+    """While another process appends, and this one too (rule 1)."""
+    seen, met, mine = [0], 0, set()
+    with appending(backend):
+        async with asyncio.timeout(60):
+            while met < 50:
+                part, committed = await asyncio.gather(
+                    store.read_log(seen[-1]), store.commit(append())
+                )
+                assert places(part) == list(range(seen[-1] + 1, part.log.position.seq + 1))
+                seen += places(part)
+                mine.add(committed.position.seq)
+                met = len(set(seen) - mine)
+    seen += places(await store.read_log(seen[-1]))
+    assert seen == list(range((await store.log_end()).position.seq + 1))
+
+
+# Timelines
+
+
+async def test_a_new_log_has_one_timeline_that_its_first_event_opens(store: Store) -> None:
+    end = (await store.commit(append())).position
+    assert (await store.read_log(0)).timelines == (TimelineStart(end.timeline, 1),)
+
+
+async def test_the_timelines_that_are_told_are_those_of_the_log_s_epoch(
+    store: Store, backend: SqliteBackend
+) -> None:
+    """Each with where it began, whatever was read of the log, and whatever was forgotten."""
+    first = (await store.commit(append())).position
+    second = Timeline(2, "second")
+    goes_on(backend, first.epoch, second)
+    await store.commit(append())
+    starts = (TimelineStart(first.timeline, 1), TimelineStart(second, 3))
+    for after in (0, 2, 4):
+        assert (await store.read_log(after)).timelines == starts
+    await drop(store, "events")
+    assert (await store.read_log(0)).timelines == starts
+    third = Timeline(1, "third")
+    goes_on(backend, "restored", third)
+    assert (await store.read_log(0)).timelines == (TimelineStart(third, 5),)
+
+
+async def test_a_position_is_acknowledged_on_the_timeline_that_held_its_place(
+    store: Store, backend: SqliteBackend
+) -> None:
+    """Also one from before a failover, and one whose event is forgotten; none of the branch that
+    was lost (rule 6)."""
+    node = base.RegisterNode(NodeId("n_one"))
+    await store.commit(node)
+    first = (await store.commit(append())).position
+    second = Timeline(2, "second")
+    goes_on(backend, first.epoch, second)
+    await store.commit(append())
+    await drop(store, "events")
+    assert await store.find_event(first.seq) is None
+    for held in (first._replace(seq=1), first, first._replace(timeline=second, seq=3)):
+        await store.commit(base.RenewNode(node.id, held))
+    for lost in (first._replace(seq=3), first._replace(timeline=second)):
+        with pytest.raises(LostRace):
+            await store.commit(base.RenewNode(node.id, lost))
+
+
+def goes_on(backend: SqliteBackend, epoch: str, timeline: Timeline) -> None:
+    """Write what a failover or a restore does: a timeline more, with the event that opens it."""
+    with closing(sqlite3.connect(backend.path)) as db, db:
+        row = (epoch, *timeline)
+        db.execute(
+            "UPDATE log SET seq = seq + 1, epoch = ?, timeline_number = ?, timeline_name = ?", row
+        )
+        db.execute(
+            "INSERT INTO events (seq, epoch, timeline_number, timeline_name, kind, at, actor_kind,"
+            " ended) SELECT seq, epoch, timeline_number, timeline_name, 'timeline_opened', 0,"
+            " 'system', 0 FROM log"
+        )
+
+
+# What is forgotten
+
+
+async def test_after_a_purge_the_floor_stands_for_what_is_gone(store: Store) -> None:
+    """Who comes from before it is given the floor, and what is left after it."""
+    await append_at(store, START, START + HOUR, START + 2 * HOUR)
+    assert await drop(store, "events", LONG_AFTER) == [2, 3]
+    for after in (0, 1, 2, 3):
+        part = await store.read_log(after)
+        assert (part.log.floor, places(part)) == (3, [4])
+        assert [start.seq for start in part.timelines] == [1]
+    assert places(await store.read_log(4)) == []
+    assert (await store.read_log(0, since=START)).log.floor == 3
+
+
+async def test_what_a_purge_had_to_keep_is_at_or_before_the_floor_and_is_left_out(
+    store: Store, backend: SqliteBackend
+) -> None:
+    """What is given has no gaps, so that a gap always is a fault."""
+    await append_at(store, START, START, START, START + 2 * HOUR, START + 2 * HOUR)
+    with closing(sqlite3.connect(backend.path)) as db, db:
+        db.execute("UPDATE log SET floor = 4")
+        db.execute("DELETE FROM events WHERE seq IN (2, 4)")
+    for since in (None, START, START + HOUR):
+        part = await store.read_log(0, since=since)
+        assert (part.log.floor, places(part)) == (4, [5, 6])
+
+
+@pytest.mark.parametrize(
+    ("since", "floor"),
+    [
+        (START - HOUR, 0),
+        (START, 0),
+        (START + timedelta(microseconds=1), 2),
+        (START + HOUR, 2),
+        (START + 2 * HOUR, 3),
+        (START + 3 * HOUR, 4),
+    ],
+)
+async def test_what_happened_before_a_moment_is_left_out_and_the_floor_stands_for_it(
+    store: Store, since: datetime, floor: int
+) -> None:
+    """Rule 4: whoever leaves events out raises the floor to the newest of them."""
+    await append_at(store, START, START + HOUR, START + 2 * HOUR)
+    part = await store.read_log(0, since=since)
+    assert part.log == replace(await store.log_end(), floor=floor)
+    assert places(part) == list(range(floor + 1, 5))
+    assert places(await store.read_log(3, since=since)) == list(range(max(floor, 3) + 1, 5))
+    assert places(await store.read_log(0, most=1, since=since)) == places(part)[:1]
+    assert (await store.log_end()).floor == 0
+
+
+async def test_where_a_clock_went_back_the_newest_old_event_is_the_floor(store: Store) -> None:
+    """To forget too early costs a refresh; a gap would be taken for a fault."""
+    await append_at(store, START + 3 * HOUR, START, START + 3 * HOUR)
+    part = await store.read_log(0, since=START + HOUR)
+    assert (part.log.floor, places(part)) == (3, [4])
+
+
+@pytest.mark.parametrize("reason", ["expired_inactive", "expired_absolute"])
+async def test_a_session_that_ran_out_long_ago_forgets_nothing_of_today(
+    store: Store, reason: EndReason
+) -> None:
+    """Its end is told with the moment at which it ran out, when the log was younger."""
+    await append_at(store, START, START + 3 * HOUR)
+    await append_at(store, START - 300 * HOUR, reason=reason)
+    part = await store.read_log(0, since=START + HOUR)
+    assert (part.log.floor, places(part)) == (2, [3, 4])
+
+
+async def test_no_read_of_who_follows_goes_through_the_whole_log(
+    store: Store, backend: SqliteBackend
+) -> None:
+    """Timelines by their index, events by the log's own order; `since` walks back from the end."""
+
+    def read(db: Any) -> None:  # noqa: ANN401
+        log.read_log(db, 5, 10, START)
+
+    plans = await statements(backend, read)
+    assert [step for step in plans if "events" in step] == [
+        "SEARCH events USING INDEX sqlite_autoindex_events_1 (seq>?)",
+        "SEARCH events USING INDEX sqlite_autoindex_events_1 (seq>?)",
+        "SEARCH events USING INDEX ix_events_timeline_opened (epoch=? AND seq<?)",
+    ]
+    assert not [step for step in plans if "TEMP B-TREE" in step]
+
+
+# Whether there is anything to read
+
+
+async def test_the_number_of_the_data_moves_with_each_commit_and_only_with_one(
+    store: Store, other: Store
+) -> None:
+    """Of this process and of others, whether or not it wrote an event, and for each who asks."""
+    writes: list[tuple[Store, base.Write]] = [
+        (store, append()),
+        (other, append()),
+        (store, base.RegisterNode(NodeId("n_one"))),
+        (other, base.RenewNode(NodeId("n_one"), None)),
+    ]
+    for writer, write in writes:
+        before = [await one.data_version() for one in (store, other)]
+        await asyncio.gather(store.log_end(), other.nodes())
+        assert [await one.data_version() for one in (store, other)] == before
+        await writer.commit(write)
+        after = [await one.data_version() for one in (store, other)]
+        assert [a != b for a, b in zip(after, before, strict=True)] == [True, True]
+
+
+async def test_who_asks_for_the_number_misses_no_commit_of_another_process(
+    store: Store, other: Store, backend: Backend
+) -> None:
+    """Who reads the log only where the number has moved has read all that was there before the
+    number was asked for."""
+    version, seen, moves = 0, 0, 0
+
+    async def look() -> None:
+        nonlocal version, seen, moves
+        now = await store.data_version()
+        if now != version:
+            version, moves = now, moves + 1
+            seen = (await store.read_log(seen)).log.position.seq
+
+    with appending(backend):
+        async with asyncio.timeout(60):
+            while moves < 20:
+                before = (await other.log_end()).position.seq
+                await look()
+                assert seen >= before
+    await look()
+    assert seen == (await store.log_end()).position.seq
+
+
+async def test_the_number_of_the_data_moves_while_other_reads_share_its_batch(
+    store: Store, other: Store
+) -> None:
+    version = await store.data_version()
+    for _ in range(20):
+        await other.commit(append())
+        _, now, _ = await asyncio.gather(store.log_end(), store.data_version(), store.nodes())
+        assert now != version
+        version = now
