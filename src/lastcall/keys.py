@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from joserfc.jwk import ECKey
 
 from lastcall import secretfile
+from lastcall.access import ALGORITHM
 from lastcall.clock import Entropy
 
 JWKS_MAX_AGE: Final = timedelta(minutes=5)
@@ -24,7 +26,6 @@ MAX_AGE: Final = timedelta(days=90)
 KEPT: Final = timedelta(days=30)
 """How long at least a key verifies after it stopped signing: a setting that shortens the access
 lifetime takes nothing from the tokens that were given before."""
-ALGORITHM: Final = "ES256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,10 @@ class Keyring:
         ready = [key for key in self._keys if key.signs_from <= now]
         return ready[-1] if ready else self._keys[0]
 
-    def find(self, key_id: str) -> ECKey | None:
-        """Give the key with this id."""
+    def find(self, key_id: str) -> EllipticCurvePublicKey | None:
+        """Give the public key with this id."""
         key = self._by_id.get(key_id)
-        return key.jwk if key else None
+        return key.jwk.public_key if key else None
 
     def due(self, now: datetime) -> bool:
         """Tell whether the newest key is old enough to be replaced."""

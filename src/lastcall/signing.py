@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from joserfc.jwk import ECKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+from lastcall.access import Access, open_access
 from lastcall.audit import Record, Target
 from lastcall.clock import Clock, Entropy
 from lastcall.errors import Conflict, InvalidToken, LostRace, NotFound
@@ -12,7 +13,6 @@ from lastcall.events import SYSTEM, Actor, Event
 from lastcall.keys import Keyring, SigningKey, StoredKey, new_key
 from lastcall.secretfile import Secrets
 from lastcall.stores.base import AddRecord, DropKeys, PublishKey, Store, Write
-from lastcall.tokens import Access, open_access
 
 READ_AGAIN: Final = timedelta(seconds=60)
 """How long a process goes on with the keys that it has read. Shorter than a key's lead, so that
@@ -109,7 +109,7 @@ class Signing:
         ring = await self.ring()
         unknown = False
 
-        def find(key_id: str) -> ECKey | None:
+        def find(key_id: str) -> EllipticCurvePublicKey | None:
             nonlocal unknown
             key = ring.find(key_id)
             unknown = key is None

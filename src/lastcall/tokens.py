@@ -1,28 +1,20 @@
-"""The two tokens of a session, and service keys: how they are minted and read."""
+"""What lastcall hands out, minted and read: both tokens of a session, service keys, links."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
-from msgspec import UNSET, UnsetType
 
 from lastcall import secretfile
+from lastcall.access import ALGORITHM, Access, claims_of
 from lastcall.clock import Entropy
 from lastcall.digests import decode, digest, encode, same
 from lastcall.errors import InvalidToken
-from lastcall.events import Position, Timeline
-from lastcall.ids import AccountId, KeyId, SessionId, UserId
-from lastcall.keys import ALGORITHM, SigningKey
+from lastcall.ids import KeyId, SessionId
+from lastcall.keys import SigningKey
 from lastcall.secretfile import Secrets
 
-MAX_LENGTH: Final = 4096
-"""Longest access token that is looked at, in characters; the other forms are bounded themselves."""
 REFRESH_PREFIX: Final = "lcr_"
 """What every refresh token begins with, and no access token does."""
 _SECRET: Final = 32
@@ -33,47 +25,9 @@ _REFRESH: Final = re.compile(
 _SERVICE_KEY: Final = re.compile(r"lck_(?P<id>k_[a-z0-9]{26})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 
-# Access tokens: JWTs after RFC 9068.
+# Access tokens: JWTs after RFC 9068, see `access`.
 
 
-class Access(msgspec.Struct, frozen=True):
-    """What an access token says. Times are aware and in UTC, in whole seconds."""
-
-    issuer: str
-    user_id: UserId
-    client_id: str
-    session_id: SessionId
-    audience: str
-    issued_at: datetime
-    expires_at: datetime
-    token_id: str
-    auth_time: datetime
-    amr: tuple[str, ...]
-    account_id: AccountId
-    roles: tuple[str, ...]
-    position: Position
-
-
-class _Claims(msgspec.Struct):
-    iss: str
-    sub: str
-    client_id: str
-    sid: str
-    aud: str
-    iat: int
-    exp: int
-    jti: str
-    auth_time: int
-    amr: tuple[str, ...]
-    account: str
-    roles: tuple[str, ...]
-    pos: tuple[str, str, int]
-    nbf: UnsetType = UNSET
-    """No token of ours has one: whichever does is refused, also by a clock for which it has begun
-    (ASVS 9.2.1)."""
-
-
-_claims_decoder = msgspec.json.Decoder(_Claims)
 _registry = jws.JWSRegistry(algorithms=[ALGORITHM])
 
 
@@ -81,77 +35,6 @@ def mint_access(access: Access, key: SigningKey) -> str:
     """Sign an access token (RFC 9068, section 2)."""
     header = {"alg": ALGORITHM, "kid": key.id, "typ": "at+jwt"}
     return jwt.encode(header, claims_of(access), key.jwk, registry=_registry)
-
-
-def claims_of(access: Access) -> dict[str, object]:
-    """Give an access token's claims as it carries them; times are in seconds since 1970."""
-    position = access.position
-    return {
-        "iss": access.issuer,
-        "sub": access.user_id,
-        "client_id": access.client_id,
-        "sid": access.session_id,
-        "aud": access.audience,
-        "iat": int(access.issued_at.timestamp()),
-        "exp": int(access.expires_at.timestamp()),
-        "jti": access.token_id,
-        "auth_time": int(access.auth_time.timestamp()),
-        "amr": list(access.amr),
-        "account": access.account_id,
-        "roles": list(access.roles),
-        "pos": [position.epoch, str(position.timeline), position.seq],
-    }
-
-
-def open_access(
-    token: str, find_key: Callable[[str], ECKey | None], issuer: str, audience: str
-) -> Access:
-    """Read an access token whose signature, type, issuer and audience are right.
-
-    Whether it has run out is left to the caller, who knows whether its session has ended: that
-    answer comes first. Raises InvalidToken (RFC 9068, section 4; ASVS 9.1.1 to 9.2.3).
-    """
-    if len(token) > MAX_LENGTH or token.count(".") != 2 or not token.isascii():
-        raise InvalidToken
-    try:
-        signed = jws.extract_compact(token.encode("ascii"), registry=_registry)
-        header = signed.headers()
-        key_id = header.get("kid")
-        if set(header) != {"alg", "kid", "typ"} or not isinstance(key_id, str):
-            raise InvalidToken
-        if header["alg"] != ALGORITHM or header["typ"] not in ("at+jwt", "application/at+jwt"):
-            raise InvalidToken
-        key = find_key(key_id)
-        if key is None:
-            raise InvalidToken
-        if not jws.validate_compact(signed, key, registry=_registry):
-            raise InvalidToken
-        claims = _claims_decoder.decode(signed.payload)
-        access = _access(claims)
-    except (JoseError, ValueError, OverflowError, OSError) as error:
-        raise InvalidToken from error
-    if claims.iss != issuer or claims.aud != audience:
-        raise InvalidToken
-    return access
-
-
-def _access(claims: _Claims) -> Access:
-    epoch, timeline, seq = claims.pos
-    return Access(
-        issuer=claims.iss,
-        user_id=UserId(claims.sub),
-        client_id=claims.client_id,
-        session_id=SessionId(claims.sid),
-        audience=claims.aud,
-        issued_at=datetime.fromtimestamp(claims.iat, UTC),
-        expires_at=datetime.fromtimestamp(claims.exp, UTC),
-        token_id=claims.jti,
-        auth_time=datetime.fromtimestamp(claims.auth_time, UTC),
-        amr=claims.amr,
-        account_id=AccountId(claims.account),
-        roles=claims.roles,
-        position=Position(epoch, Timeline.parse(timeline), seq),
-    )
 
 
 # Refresh tokens: the session's id, the generation, a secret, and a MAC over these.

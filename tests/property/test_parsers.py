@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lastcall import tokens
+from lastcall.access import Access, open_access
 from lastcall.digests import decode, encode
 from lastcall.errors import InvalidRequest, InvalidToken, NotFound, SettingsError
 from lastcall.events import Position, Timeline
@@ -25,7 +26,6 @@ from lastcall.node import Node
 from lastcall.secretfile import Secrets
 from lastcall.settings import check_public_url, load
 from lastcall.stores.opening import sqlite_path
-from lastcall.tokens import Access
 from tests.support.fakes import START, FakeClock, FakeEntropy
 from tests.support.nodes import open_node, set_up
 
@@ -80,7 +80,7 @@ def test_a_refresh_token_is_genuine_or_invalid(text: str) -> None:
 @example(GOOD)
 def test_an_access_token_is_genuine_or_invalid(text: str) -> None:
     try:
-        opened = tokens.open_access(text, RING.find, "iss", "aud")
+        opened = open_access(text, RING.find, "iss", "aud")
     except InvalidToken:
         return
     assert opened == ACCESS
@@ -92,7 +92,7 @@ def test_any_header_and_payload_in_an_access_token_are_invalid(
 ) -> None:
     parts = [encode(json.dumps(part).encode()) for part in (header, payload)]
     with pytest.raises(InvalidToken):
-        tokens.open_access(f"{parts[0]}.{parts[1]}.{encode(b's' * 64)}", RING.find, "iss", "aud")
+        open_access(f"{parts[0]}.{parts[1]}.{encode(b's' * 64)}", RING.find, "iss", "aud")
 
 
 @given(JSON.filter(lambda value: value != "at+jwt"), JSON)
@@ -100,7 +100,7 @@ def test_any_type_and_key_id_in_an_access_token_are_invalid(typ: object, kid: ob
     header = encode(json.dumps({"alg": "ES256", "typ": typ, "kid": kid}).encode())
     _, payload, signature = GOOD.split(".")
     with pytest.raises(InvalidToken):
-        tokens.open_access(f"{header}.{payload}.{signature}", RING.find, "iss", "aud")
+        open_access(f"{header}.{payload}.{signature}", RING.find, "iss", "aud")
 
 
 @given(ANY | st.from_regex(r"lck_k_[a-z0-9]{26}_[\w-]{43}", fullmatch=True))

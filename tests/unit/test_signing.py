@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lastcall.access import Access
 from lastcall.digests import encode
 from lastcall.errors import InvalidToken, NotFound, SecretFileError
 from lastcall.keys import JWKS_MAX_AGE, KEPT, LEAD, MAX_AGE, Keyring, StoredKey
@@ -15,7 +16,7 @@ from lastcall.secretfile import Secrets
 from lastcall.sessions.minting import Tokens
 from lastcall.signing import READ_AGAIN, Signing
 from lastcall.stores.sqlite import SqliteStore
-from lastcall.tokens import Access, mint_access
+from lastcall.tokens import mint_access
 from tests.support.fakes import FakeClock, FakeEntropy
 from tests.support.nodes import DATABASE, open_node, set_up
 

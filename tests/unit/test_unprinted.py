@@ -26,6 +26,7 @@ SECRET = re.compile(r"(secret|password|token|key|hash|mac|seal|sealed|successor|
 OPEN = {
     "User.email_key",  # an address
     "Client.service_key",  # an id
+    "Happened.key",  # a public key, or the id of one
 }
 """Fields that are called so and hold none."""
 PLANTED = "planted-7f3a"

@@ -8,11 +8,12 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from lastcall import secretfile
+from lastcall.access import ALGORITHM
 from lastcall.doctor.check import Check, failed, ok, problem, skipped, warning
 from lastcall.doctor.database import Found
 from lastcall.doctor.machine import owner
 from lastcall.errors import SecretFileError
-from lastcall.keys import ALGORITHM, LEAD, MAX_AGE, Keyring, SigningKey, StoredKey
+from lastcall.keys import LEAD, MAX_AGE, Keyring, SigningKey, StoredKey
 from lastcall.secretfile import Secrets
 from lastcall.stores import opening
 

@@ -6,13 +6,13 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.responses import Response
 
+from lastcall.access import claims_of
 from lastcall.errors import InvalidToken, RateLimited, SessionEnded
 from lastcall.http import browser
 from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint, reply
 from lastcall.http.guard import perhaps_service, service
 from lastcall.identity.model import ServiceKey
-from lastcall.tokens import claims_of
 
 INTROSPECT: Final = "/oauth/introspect"
 REVOKE: Final = "/oauth/revoke"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from lastcall.access import Access
 from lastcall.clock import Entropy
 from lastcall.digests import encode
 from lastcall.events import Position
@@ -12,7 +13,7 @@ from lastcall.sessions import rules
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
 from lastcall.signing import Signing
-from lastcall.tokens import Access, RefreshToken, mint_access, write_refresh
+from lastcall.tokens import RefreshToken, mint_access, write_refresh
 
 
 @dataclass(frozen=True, slots=True)

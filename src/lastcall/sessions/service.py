@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from lastcall import limits
+from lastcall.access import Access
 from lastcall.audit import Origin, Record, Target
 from lastcall.clock import Clock, Entropy
 from lastcall.device.agent import recognise
@@ -24,7 +25,6 @@ from lastcall.stores import base
 from lastcall.throttle import Throttle
 from lastcall.tokens import (
     REFRESH_PREFIX,
-    Access,
     RefreshToken,
     new_refresh,
     parse_refresh,
