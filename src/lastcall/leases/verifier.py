@@ -1,7 +1,7 @@
 """What a verifier decides: what it says to its node, and whether it has a lease."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lastcall.leases import margins
 from lastcall.leases.messages import (
@@ -27,10 +27,10 @@ from lastcall.leases.view import NEVER, View
 
 @dataclass(slots=True)
 class _Coming:
-    """A snapshot under way."""
+    """A snapshot under way: what of it has come, and how many parts have not. No check sees it."""
 
-    head: Snapshot
-    parts: list[Part] = field(default_factory=list)
+    view: View
+    left: int
 
 
 class VerifierSide:
@@ -73,14 +73,15 @@ class VerifierSide:
                 self._greet(message)
                 return []
             case Snapshot():
-                self._coming = _Coming(message)
-                return [] if message.parts else self._install()
+                self._coming = _Coming(View.of_snapshot(self._account(), message), message.parts)
+                return self._install()
             case Part():
                 if self._coming is None:
                     raise ProtocolError("a part without its snapshot")
-                self._coming.parts.append(message)
-                done = len(self._coming.parts) == self._coming.head.parts
-                return self._install() if done else []
+                # At once, so that a million endings are not in memory twice.
+                self._coming.view.add(self._account(), message)
+                self._coming.left -= 1
+                return self._install()
             case Events():
                 return self._apply(message)
             case Grant():
@@ -149,17 +150,22 @@ class VerifierSide:
         self.welcome = welcome
         self._lease = welcome.lease
 
+    def _account(self) -> str:
+        if self.welcome is None:
+            raise ProtocolError("this must begin with a welcome")
+        return self.welcome.account
+
     def _apply(self, message: Events) -> list[FromVerifier]:
-        if self.view is None or self.welcome is None:
+        if self.view is None:
             raise ProtocolError("events without a snapshot")
         before = self.view.seq
-        self.view.apply_all(self.welcome.account, message)
+        self.view.apply_all(self._account(), message)
         return self._acknowledge() if self.view.seq != before else []
 
     def _install(self) -> list[FromVerifier]:
-        if self._coming is None or self.welcome is None:
-            raise ProtocolError("a snapshot before a welcome")
-        view = View.of_snapshot(self.welcome.account, self._coming.head, self._coming.parts)
+        if self._coming is None or self._coming.left:
+            return []
+        view = self._coming.view
         self._coming = None
         old = self.view
         if old is not None:

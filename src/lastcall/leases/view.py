@@ -1,7 +1,7 @@
 """What a node or a verifier knows at a moment: the log's timelines, what is in force, the keys, and
 its lease. One object (rule 14): a check takes one reference to it, and a reset makes a new one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -186,22 +186,23 @@ class View:
         return (head, *parts)
 
     @classmethod
-    def of_snapshot(cls, account: str, head: Snapshot, parts: Iterable[Part]) -> "View":
-        """Read a whole snapshot. Raises ProtocolError."""
+    def of_snapshot(cls, account: str, head: Snapshot) -> "View":
+        """Read a snapshot's head; its parts are to be added. Raises ProtocolError."""
         position = read_position(head.position)
         timelines = tuple(Begun(_timeline(name), seq) for name, seq in head.timelines)
         if not timelines or timelines[-1].timeline != position.timeline:
             raise ProtocolError("a snapshot whose timelines don't lead to its position")
         keys = {str(key.get("kid")): key for key in head.keys}
         view = cls(position.epoch, timelines, position.seq, head.floor, keys)
-        endings = view.of(account)
-        endings.account = head.account
+        view.of(account).account = head.account
+        return view
+
+    def add(self, account: str, part: Part) -> None:
+        """Read a part of a snapshot. Raises ProtocolError."""
         try:
-            for part in parts:
-                endings.add(part)
+            self.of(account).add(part)
         except (ValueError, IndexError) as error:
             raise ProtocolError.of(error) from error
-        return view
 
 
 def _timeline(text: str) -> Timeline:
