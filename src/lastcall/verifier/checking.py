@@ -6,8 +6,9 @@ version, and both before it looks at what has ended: whatever is acknowledged ha
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 
@@ -134,11 +135,19 @@ class Checker(ABC):
                     if now < leased_until and now + view.store_ahead < known.runs_out:
                         self._counts.accepted += 1
                         return known.session
-        return self._look(token) or self._ask(token)
+        found = self._look(token)
+        if found is not None:
+            return found
+        with self._asking():
+            return self._ask(token)
 
     async def averify(self, token: str) -> Session:
         """Do the same, and never block the loop. Raises InvalidToken, SessionEnded, Unavailable."""
-        return self._look(token) or await self._ask_aside(token)
+        found = self._look(token)
+        if found is not None:
+            return found
+        with self._asking():
+            return await self._ask_aside(token)
 
     # What those that use this add.
 
@@ -157,6 +166,18 @@ class Checker(ABC):
     def _begin_anew(self) -> None:
         """This is a forked child: it knows nothing yet (rule 12)."""
         self._knows = Nothing()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Count a check that asks, and what comes of it."""
+        counts = self._counts
+        counts.introspected += 1
+        try:
+            yield
+        except Exception as error:
+            counts.refused(error)
+            raise
+        counts.accepted += 1
 
     # The check.
 
@@ -277,5 +298,5 @@ class Checker(ABC):
             events=0 if view is None else sum(len(one) for one in [*view.accounts.values()]),
             cached=len(self._new) + len(self._old),
             connected=connected,
-            checks=self._counts,
+            checks=replace(self._counts),
         )

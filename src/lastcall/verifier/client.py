@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from lastcall.clock import Entropy, lease_clock, system_entropy
-from lastcall.errors import Error, SettingsError, Unavailable
+from lastcall.errors import SettingsError, Unavailable
 from lastcall.ids import new_verifier_name
 from lastcall.leases.verifier import VerifierSide
 from lastcall.verifier.addresses import Address
@@ -154,32 +154,15 @@ class Verifier(Checker):
         return Expected(self._issuer, self._audience, None) if meant is None else Expected(*meant)
 
     def _ask(self, token: str) -> Session:
-        life = self._asking()
-        try:
-            session = life.introspection.ask(token, self._expected)
-        except Error as error:
-            life.counts.refused(error)
-            raise
-        life.counts.accepted += 1
-        return session
+        return self._introspection().ask(token, self._expected)
 
     async def _ask_aside(self, token: str) -> Session:
-        life = self._asking()
-        try:
-            session = await asyncio.wrap_future(life.introspection.submit(token, self._expected))
-        except Error as error:
-            life.counts.refused(error)
-            raise
-        life.counts.accepted += 1
-        return session
+        return await asyncio.wrap_future(self._introspection().submit(token, self._expected))
 
-    def _asking(self) -> _Life:
-        life = self._own()
-        life.counts.introspected += 1
+    def _introspection(self) -> Introspection:
         if self._closed:
-            life.counts.unavailable += 1
             raise Unavailable("this verifier is closed")
-        return life
+        return self._own().introspection
 
     def _begin_anew(self) -> None:
         """This is a child, whose parent's lease, name and thread are not its own (rule 12). Several
