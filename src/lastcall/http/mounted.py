@@ -13,7 +13,7 @@ from lastcall.errors import Unavailable
 from lastcall.ids import AccountId
 from lastcall.leases.view import View
 from lastcall.node import Node
-from lastcall.verifier.checking import CACHED, Checker, Meant, Status
+from lastcall.verifier.checking import CACHED, Checker, Meant
 from lastcall.verifier.session import Session
 
 T = TypeVar("T")
@@ -65,9 +65,8 @@ class NodeVerifier(Checker):
         would wait for itself. Raises Unavailable."""
         self._elsewhere(self._ready, timeout)
 
-    def status(self) -> Status:
-        """Say how this verifier stands; `connected`: whether the node is open."""
-        return self._status(bool(self._mark[0]) and self._serving.node is not None)
+    def _connected(self) -> bool:
+        return bool(self._mark[0]) and self._serving.node is not None
 
     def _meant(self) -> Meant | None:
         node = self._serving.node

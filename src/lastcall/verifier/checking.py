@@ -149,7 +149,28 @@ class Checker(ABC):
         with self._asking():
             return await self._ask_aside(token)
 
+    def status(self) -> Status:
+        """Say how this verifier stands."""
+        if not self._mark[0]:
+            self._begin_anew()
+        view = self._knows.view
+        left = 0.0 if view is None else max(0.0, view.leased_until - self._clock())
+        return Status(
+            leased=left > 0,
+            lease_left=left,
+            seq=None if view is None else view.seq,
+            epoch=None if view is None else view.epoch,
+            events=0 if view is None else sum(map(len, [*view.accounts.values()])),
+            cached=len(self._new) + len(self._old),
+            connected=self._connected(),
+            checks=replace(self._counts),
+        )
+
     # What those that use this add.
+
+    @abstractmethod
+    def _connected(self) -> bool:
+        """Whether somebody tells what happens."""
 
     @abstractmethod
     def _meant(self) -> Meant | None:
@@ -286,17 +307,3 @@ class Checker(ABC):
         if len(new) >= self._size:
             self._old, self._new = new, {}
         self._new[token] = known
-
-    def _status(self, connected: bool) -> Status:
-        view = self._knows.view if self._mark[0] else None
-        left = 0.0 if view is None else max(0.0, view.leased_until - self._clock())
-        return Status(
-            leased=left > 0,
-            lease_left=left,
-            seq=None if view is None else view.seq,
-            epoch=None if view is None else view.epoch,
-            events=0 if view is None else sum(len(one) for one in [*view.accounts.values()]),
-            cached=len(self._new) + len(self._old),
-            connected=connected,
-            checks=replace(self._counts),
-        )

@@ -12,7 +12,7 @@ from lastcall.errors import SettingsError, Unavailable
 from lastcall.ids import new_verifier_name
 from lastcall.leases.verifier import VerifierSide
 from lastcall.verifier.addresses import Address
-from lastcall.verifier.checking import CACHED, Checker, Counts, Meant, Nothing, Status
+from lastcall.verifier.checking import CACHED, Checker, Counts, Meant, Nothing
 from lastcall.verifier.following import Following
 from lastcall.verifier.forks import new_mark
 from lastcall.verifier.introspection import Expected, Introspection
@@ -119,10 +119,6 @@ class Verifier(Checker):
         if not side.leased(self._clock()):
             raise Unavailable(f"no lease yet ({following.problem or 'no answer so far'})")
 
-    def status(self) -> Status:
-        """Say how this verifier stands."""
-        return self._status(self._own().following.connected)
-
     def _abandon(self) -> None:
         """Let go of a parent's connection: it must end where the parent ends it."""
         if not self._life.mark[0]:
@@ -140,6 +136,9 @@ class Verifier(Checker):
         if not self._mark[0]:
             self._begin_anew()
         return self._life
+
+    def _connected(self) -> bool:
+        return self._life.following.connected
 
     def _meant(self) -> Meant | None:
         welcome = self._life.side.welcome
