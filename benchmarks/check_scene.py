@@ -1,5 +1,5 @@
-"""`python -m benchmarks.check_scene FOLDER NUMBER`: make a database with a user, a service key and so
-many tokens of one session; print them as JSON. It runs where the server is installed; what is
+"""`python -m benchmarks.check_scene FOLDER NUMBER`: make a database with a user, a service key and
+so many tokens of one session; print them as JSON. It runs where the server is installed; what is
 measured with them runs beside other libraries, see `benchmarks.checks`."""
 
 import asyncio
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.scene import begin, settings
+from benchmarks.scene import EMAIL, PASSWORD, begin, settings
 from lastcall.identity.administration import OPERATOR
 from lastcall.identity.passwords import CHEAP, Passwords
 from lastcall.node import Node
@@ -22,7 +22,7 @@ async def make(folder: Path, number: int) -> dict[str, object]:
     try:
         account = await node.identity.add_account("Acme")
         position = (await node.store.log_end()).position
-        user = await node.identity.add_user(account.id, "ada@example.com", password="a sentence")
+        user = await node.identity.add_user(account.id, EMAIL, password=PASSWORD)
         tokens = await begin(node.sessions, user, position)
         _, key = await node.services.create(account.id, "benchmark", ("verify",), OPERATOR)
         signer = await node.signing.signer()

@@ -5,7 +5,6 @@ import base64
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ Check = Callable[[Sequence[str]], object]
 
 
 def decoders(
-    jwk: dict[str, object], issuer: str, audience: str
+    jwk: dict[str, Any], issuer: str, audience: str
 ) -> Iterator[tuple[str, Callable[[str], object]]]:
     """Give those that decode a token, and know of no ending."""
     key = jwt.PyJWK.from_dict(jwk).key
@@ -123,13 +122,13 @@ def _fastapi_users(folder: Path) -> Check:
     class Base(DeclarativeBase):
         pass
 
-    class User(SQLAlchemyBaseUserTableUUID, Base):
+    class User(SQLAlchemyBaseUserTableUUID, Base):  # type: ignore[misc]
         pass
 
-    class AccessToken(SQLAlchemyBaseAccessTokenTableUUID, Base):
+    class AccessToken(SQLAlchemyBaseAccessTokenTableUUID, Base):  # type: ignore[misc]
         pass
 
-    class Manager(BaseUserManager[User, uuid.UUID]):
+    class Manager(BaseUserManager[User, uuid.UUID]):  # type: ignore[misc]
         def parse_id(self, value: Any) -> uuid.UUID:  # noqa: ANN401  as theirs
             return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
 
@@ -160,10 +159,7 @@ def _fastapi_users(folder: Path) -> Check:
                 if await _strategy(database).read_token(token, manager) is None:
                     raise LookupError(datetime.now(UTC))
 
-    # A thread of its own, since a loop may run in this one.
-    thread = ThreadPoolExecutor(1)
-
     def run(inputs: Sequence[str]) -> None:
-        thread.submit(loop.run_until_complete, read(len(inputs))).result()
+        loop.run_until_complete(read(len(inputs)))
 
     return run

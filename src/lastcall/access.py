@@ -6,6 +6,7 @@ section 7.1) with three header members and the claims below. The signature is `c
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -36,7 +37,7 @@ FindKey = Callable[[str], EllipticCurvePublicKey | None]
 """Gives the public key with an id; None where there is none."""
 
 
-class Access(msgspec.Struct, frozen=True):
+class Access(msgspec.Struct, frozen=True, gc=False):
     """What an access token says. Times are aware and in UTC, in whole seconds."""
 
     issuer: str
@@ -60,7 +61,7 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     typ: Literal["at+jwt", "application/at+jwt"]
 
 
-class _Claims(msgspec.Struct):
+class _Claims(msgspec.Struct, gc=False):
     iss: str
     sub: str
     client_id: str
@@ -109,7 +110,7 @@ def prove(token: str, find_key: FindKey) -> tuple[Access, str]:
     signed, _, signature = token.rpartition(".")
     head, _, payload = signed.partition(".")
     try:
-        key_id = _read_header.decode(decode(head)).kid
+        key_id = _key_id(head)
         key = find_key(key_id)
         if key is None:
             raise InvalidToken
@@ -156,6 +157,14 @@ def claims_of(access: Access) -> dict[str, object]:
     }
 
 
+@lru_cache(maxsize=64)  # all tokens of a key begin alike
+def _key_id(head: str) -> str:
+    return _read_header.decode(decode(head)).kid
+
+
+_timeline = lru_cache(maxsize=64)(Timeline.parse)  # there is one, until the store fails over
+
+
 def _as_der(signature: bytes) -> bytes:
     """Write a signature's two numbers as `cryptography` reads them. Raises ValueError."""
     if len(signature) != 2 * _NUMBER:
@@ -179,5 +188,5 @@ def _access(claims: _Claims) -> Access:
         amr=claims.amr,
         account_id=AccountId(claims.account),
         roles=claims.roles,
-        position=Position(epoch, Timeline.parse(timeline), seq),
+        position=Position(epoch, _timeline(timeline), seq),
     )

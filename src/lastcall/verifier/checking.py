@@ -228,7 +228,8 @@ class Checker(ABC):
         meant = self._meant()
         if now >= leased_until or meant is None:
             return None
-        if view.keys.get(known.key_id) != known.jwk:
+        jwk = view.keys.get(known.key_id)
+        if jwk is not known.jwk and jwk != known.jwk:
             raise InvalidToken  # the key was revoked: what it signed counts no more (rule 18)
         require_meant(access, meant.issuer, meant.audience)
         if meant.account is not None and access.account_id != meant.account:
@@ -293,7 +294,7 @@ class Checker(ABC):
         if jwk is None:
             return None
         read = self._keys.get(key_id)
-        if read is None or read[0] != jwk:
+        if read is None or (read[0] is not jwk and read[0] != jwk):
             try:
                 read = (jwk, public_key_of(jwk))
             except ValueError:
