@@ -1,13 +1,13 @@
 """What an application is told of a session whose token is good."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from lastcall.access import Access
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """A live session, as its access token tells it. Times are aware and in UTC.
 
     `issued_at` and `expires_at` are the token's; `auth_time` is when its user last proved who they
