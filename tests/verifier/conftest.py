@@ -38,7 +38,8 @@ class World:
 
     def end(self, token: str, session: str) -> str:
         """End a session by another one's token, and wait for certainty; give the state."""
-        answer = httpx.delete(f"{self.url}/api/v1/sessions/{session}?wait=5", headers=bearer(token))
+        where = f"{self.url}/api/v1/sessions/{session}?wait=5"
+        answer = httpx.delete(where, headers=bearer(token), timeout=20)
         assert answer.status_code == 200, answer.text
         state: str = answer.json()["state"]
         return state

@@ -124,7 +124,7 @@ class Introspection:
                 answer = self._ask_one(address, token, self._clock() + min(left, EACH))
             except _NoAnswer as error:
                 problem = f"{address}: {error}"
-            except (OSError, HTTPException, ValueError) as error:
+            except (OSError, HTTPException, ValueError, RecursionError) as error:
                 problem = f"{address}: {type(error).__name__}"
             else:
                 return _judge(answer, expected())
@@ -202,7 +202,10 @@ def _judge(answer: _Answer, expected: Expected) -> Session:
     given = (answer.iss, answer.aud, answer.account)
     if any(one not in (None, other) for one, other in zip(expected, given, strict=True)):
         raise InvalidToken
-    return _session(answer)
+    try:
+        return _session(answer)
+    except (ValueError, OverflowError, OSError):  # times that no clock has
+        raise Unavailable("introspection gave no session") from None
 
 
 def _session(answer: _Answer) -> Session:
