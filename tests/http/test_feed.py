@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from websockets.typing import Subprotocol
 from lastcall.events import SYSTEM, Position
 from lastcall.feed import connections
 from lastcall.http.app import App
+from lastcall.ids import NodeId
 from lastcall.leases.messages import (
     LONGEST,
     SUBPROTOCOL,
@@ -30,6 +32,7 @@ from lastcall.leases.messages import (
 )
 from lastcall.leases.verifier import VerifierSide
 from lastcall.server import create_app
+from lastcall.stores.base import RegisterNode
 from tests.http.serving import Served, problem
 from tests.http.test_metrics import counts, labels
 from tests.support.following import Follower, connected, eventually, following, new_name
@@ -269,6 +272,24 @@ async def test_a_termination_is_confirmed_once_every_verifier_has_acknowledged_i
         assert (later["state"], later["ended"]) == ("confirmed", 1)
 
 
+async def test_what_was_confirmed_stays_so_when_a_node_comes_that_has_acknowledged_nothing(
+    fed: Fed,
+) -> None:
+    ada, other = await fed.served.native(), await fed.served.native()
+    done = (await ada.delete(f"/api/v1/sessions/{other.session_id}?wait=30")).json()
+    assert (done["state"], done["verifiers"]) == ("confirmed", 0)
+    store = fed.served.node.store
+    await store.commit(RegisterNode(NodeId("n_new"), timedelta(seconds=30)))
+    third, leases = await fed.served.native(), fed.served.node.leases
+    await third.delete(f"/api/v1/sessions/{third.session_id}?wait=0")
+    event = await store.find_event(int(done["id"].rpartition("_")[2]))
+    assert event is not None
+    now = fed.served.clock.lease()
+    await eventually(lambda: leases.side.progress(event.position, now).state == "confirming")
+    later = (await ada.get(f"/api/v1/terminations/{done['id']}?wait=0")).json()
+    assert (later["state"], later["certain_by"]) == ("confirmed", None)
+
+
 async def test_who_stays_silent_is_waited_for_until_its_lease_is_over(fed: Fed) -> None:
     """The caller is told by when it is certain at the latest: a lease and its margin."""
     ada, other = await fed.served.native(), await fed.served.native()
@@ -368,8 +389,7 @@ async def test_what_is_counted_tells_of_verifiers_and_confirmations(fed: Fed) ->
         }  # fmt: skip
         await follower.socket.send(json.dumps(message))
         await follower.until(lambda told: isinstance(told, Grant) and told.request == 9)
-        fed.served.clock.advance(seconds=3)
-        await renewed(fed)
+        await renewed_after(fed, 3)
         async with fed.served.client() as here:
             seen = counts((await here.get("/metrics")).text)
     assert seen["lastcall_confirmation_seconds_count", labels()] == 1
@@ -379,6 +399,12 @@ async def test_what_is_counted_tells_of_verifiers_and_confirmations(fed: Fed) ->
     assert seen["lastcall_checks_total", labels(verdict="accepted")] == 5
     assert seen["lastcall_checks_total", labels(verdict="ended")] == 1
     assert seen["lastcall_introspections_by_verifiers_total", labels()] == 3
+
+
+async def renewed_after(fed: Fed, seconds: float) -> None:
+    """Move the clock, and wait until the node has renewed its lease."""
+    fed.served.clock.advance(seconds=seconds)
+    await renewed(fed)
 
 
 async def renewed(fed: Fed) -> None:
@@ -393,8 +419,7 @@ async def test_services_lists_nodes_and_verifiers_of_the_own_account(fed: Fed) -
     ada = await fed.served.native()
     async with fed.follow() as own, fed.follow(key=theirs):
         await own.lease()
-        fed.served.clock.advance(seconds=3)
-        await renewed(fed)
+        await renewed_after(fed, 3)
         value = (await ada.get("/api/v1/services")).json()
         (node, verifier) = value["services"]
         assert (node["kind"], node["current"], node["leased"]) == ("node", True, True)
