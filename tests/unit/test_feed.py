@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from lastcall.errors import Unavailable
-from lastcall.events import Event, Position, Timeline
+from lastcall.events import SYSTEM, Event, Position, Timeline
 from lastcall.feed import about, translation
 from lastcall.feed.connections import QUEUE, TOO_SLOW, Connection, Encoder
 from lastcall.feed.leases import Leases
@@ -19,9 +19,11 @@ from lastcall.leases.messages import Part, Recall, Resume, Welcome
 from lastcall.leases.node import NodeSide
 from lastcall.leases.view import Begun, View
 from lastcall.node import Node
+from lastcall.sessions.minting import Tokens
 from lastcall.stores import base
 from tests.support.fakes import START, FakeClock
 from tests.support.following import eventually
+from tests.support.nodes import sign_in
 
 ACCOUNT = AccountId("a_one")
 ONE = Timeline(1, "aaaaaaaaaaaa")
@@ -308,3 +310,43 @@ async def test_a_process_that_does_not_serve_has_no_side_and_closes_without_a_tr
     await node.leases.close()
     node.leases.stop()
     assert (await node.leases.nodes())[1] == ()
+
+
+async def test_a_process_that_does_not_serve_waits_for_the_rows_of_those_that_do(
+    ada: Tokens, leases: Leases, node: Node, clock: FakeClock
+) -> None:
+    """As a command line does: `node` serves nobody, `leases` are those of who does."""
+    assert ada.session.user_id
+    assert leases.side.name in [row.id for row in (await node.store.nodes()).rows]
+    end = (await node.store.log_end()).position
+    assert (await node.leases.confirm(end)).state == "confirmed"
+    other = NodeId("n_other")
+    await node.store.commit(base.RegisterNode(other, timedelta(seconds=30)))
+    found = await node.leases.confirm(end)
+    assert found.state == "confirming"
+    assert found.certain_by is not None
+    assert 36 < (found.certain_by - clock.now()).total_seconds() < 37
+    waiting = asyncio.create_task(node.leases.confirm(end, 30))
+    await asyncio.sleep(0)
+    (row,) = [row for row in (await node.store.nodes()).rows if row.id == other]
+    await node.store.commit(base.RemoveNode(row.id, row.beat))
+    assert (await asyncio.wait_for(waiting, 20)).state == "confirmed"
+
+
+async def test_of_many_terminations_the_newest_are_remembered_with_what_confirmed_them(
+    ada: Tokens, leases: Leases, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long a confirmation took is known for so many of them, and memory doesn't grow."""
+    monkeypatch.setattr("lastcall.feed.leases.OUTCOMES", 2)
+    for _ in range(4):
+        tokens = await sign_in(node)
+        committed = await node.sessions.endings.terminate(
+            tokens.session.id, "terminated_by_admin", SYSTEM, lambda _: True
+        )
+        event = committed.event
+        leases.committed((), base.Committed(event.position, (event,)))
+        confirmed = await leases.confirm(event.position, 30)
+        assert confirmed.state == "confirmed"
+        assert confirmed.after is not None
+    assert len(leases._outcomes) == 2  # noqa: SLF001
+    assert ada.session.id
