@@ -40,7 +40,10 @@ check: .venv/installed  ## format, lint, types, which module may import which, l
 mutants: .venv/installed  ## change core and tokens in many small ways; fails when the tests notice too few
 	@nice $(BIN)/python -m tools.mutants
 
-bench: .venv/installed  ## measure what is fast, and say how
+bench: .venv/installed .venv/peers/installed  ## measure what is fast, beside what else a user would pick
+	@PYTHONPATH=src .venv/peers/bin/python -m benchmarks.checks
+	@$(BIN)/python -m benchmarks.events
+	@$(BIN)/python -m benchmarks.confirmation
 	@$(BIN)/python -m benchmarks
 
 screenshots: .venv/installed .venv/chromium-path  ## take pictures of every page, wide, narrow and dark, into screenshots/
@@ -53,6 +56,7 @@ lock: .venv/created  ## choose all dependencies' versions anew and write them to
 	@test -x $(BIN)/uv || $(PIP) uv
 	$(COMPILE) -o requirements/server.txt
 	$(COMPILE) --group dev -c requirements/server.txt -o requirements/dev.txt
+	$(subst --extra server,,$(COMPILE)) --group peers -o requirements/peers.txt
 
 # The environment is made only when it is absent, and filled only when what it should hold has changed.
 .venv/created:
@@ -74,3 +78,8 @@ lock: .venv/created  ## choose all dependencies' versions anew and write them to
 
 .venv/proxies/found.json: .venv/installed tools/find_proxies.py
 	@$(BIN)/python -m tools.find_proxies $@
+
+.venv/peers/installed: .venv/installed requirements/peers.txt
+	@$(PYTHON) -m venv .venv/peers
+	.venv/peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peers.txt
+	@touch $@

@@ -32,8 +32,13 @@ class App:
             "terminate": lambda names: floor.terminate(names[0], names[1]),
         }
 
+        self._listening: set[Send] = set()
+
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer one request."""
+        """Answer one request, or serve one WebSocket."""
+        if scope["type"] == "websocket":
+            await self._follow(scope["path"], receive, send)
+            return
         while scope["method"] == "POST" and (await receive()).get("more_body"):
             pass
         _, work, *names = scope["path"].split("/")
@@ -45,13 +50,24 @@ class App:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
+    async def _follow(self, path: str, receive: "Receive", send: "Send") -> None:
+        """Pass what one WebSocket says to all those that listen."""
+        await receive()
+        await send({"type": "websocket.accept"})
+        if path == "/listen":
+            self._listening.add(send)
+        while (message := await receive())["type"] != "websocket.disconnect":
+            for listener in self._listening:
+                await listener({"type": "websocket.send", "text": message["text"]})
+        self._listening.discard(send)
+
 
 def main(database: Path) -> None:
     """Serve until a signal ends it."""
     config = Config(
         App(Floor(database)),
         http="httptools",
-        ws="none",
+        ws="websockets-sansio",
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -45,16 +45,16 @@ def describe(facts: dict[str, object]) -> str:
     return first + "\n" + ", ".join(f"{name} {facts[name]}" for name in names)
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """Write the outcomes as a table."""
+def table(outcomes: list[Outcome], unit: float = 1e-3) -> str:
+    """Write the outcomes as a table; latencies are in `unit`, in seconds."""
     head = ("operation", "clients", "lastcall/s", "p50", "p99", "floor", "floor/s", "p50", "p99")
     lines: list[tuple[str, ...]] = [(*head, "ratio", "(from-to)")]
     for outcome in outcomes:
-        own: tuple[str, ...] = (outcome.case, str(outcome.clients), *_side(outcome.lastcall))
+        own: tuple[str, ...] = (outcome.case, str(outcome.clients), *_side(outcome.lastcall, unit))
         for floor in outcome.floors:
             ratios = outcome.ratios(floor)
             spread = f"({_ratio(min(ratios))}-{_ratio(max(ratios))})"
-            lines.append((*own, floor.name, *_side(floor), _ratio(median(ratios)), spread))
+            lines.append((*own, floor.name, *_side(floor, unit), _ratio(median(ratios)), spread))
             own = ("",) * 5
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     left = {0, 5, 10}
@@ -92,8 +92,8 @@ def _figures(side: Side) -> dict[str, float]:
     return {"rate": side.rate, "p50": side.latency(0.5), "p99": side.latency(0.99)}
 
 
-def _side(side: Side) -> tuple[str, str, str]:
-    p50, p99 = (f"{side.latency(share) * 1000:.2f}" for share in (0.5, 0.99))
+def _side(side: Side, unit: float) -> tuple[str, str, str]:
+    p50, p99 = (f"{side.latency(share) / unit:.2f}" for share in (0.5, 0.99))
     rate = f"{side.rate:,.0f}" if side.rate >= 100 else f"{side.rate:.1f}"
     return rate, p50, p99
 

@@ -18,9 +18,9 @@ class NotStarted(Exception):
 
 
 @contextmanager
-def lastcall(folder: Path) -> Iterator[int]:
+def lastcall(folder: Path, python: str = sys.executable) -> Iterator[int]:
     """Run `lastcall serve` on a folder's database until the block ends; give its port."""
-    command = [sys.executable, "-m", "lastcall", "serve", "--port", "0", "--json"]
+    command = [python, "-m", "lastcall", "serve", "--port", "0", "--json"]
     with _child(command, folder) as line:
         yield urlsplit(json.loads(line)["url"]).port or 80
 

@@ -59,11 +59,14 @@ async def node(tmp_path: Path, clock: FakeClock, entropy: FakeEntropy) -> AsyncI
 
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
-    """The reads that reach the database, as they do."""
+    """The reads that reach the database, as they do, but for those of the node's own lease and log:
+    they go on beside whatever is asked."""
     seen: list[str] = []
+    own = ("FROM log", "FROM events", "FROM nodes", "FROM signing_keys")
 
     def note(_db: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
+        is_read = statement.lstrip().upper().startswith(("SELECT", "WITH"))
+        if is_read and not any(f"\n{table}" in statement for table in own):
             seen.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)

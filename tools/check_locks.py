@@ -43,7 +43,12 @@ def main() -> int:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project = pyproject["project"]
     server = [*project["dependencies"], *project["optional-dependencies"]["server"]]
-    locks = {"server.txt": server, "dev.txt": [*server, *pyproject["dependency-groups"]["dev"]]}
+    groups = pyproject["dependency-groups"]
+    locks = {
+        "server.txt": server,
+        "dev.txt": [*server, *groups["dev"]],
+        "peers.txt": [*project["dependencies"], *groups["peers"]],
+    }
     found = [
         f"requirements/{name} {fault}"
         for name, wanted in locks.items()

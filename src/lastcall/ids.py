@@ -44,6 +44,11 @@ def new_node_id(entropy: Entropy) -> NodeId:
     return NodeId("n_" + _base32(int.from_bytes(entropy(16), "big")))
 
 
+def new_verifier_name(entropy: Entropy) -> str:
+    """Name a process that verifies, as `new_node_id` does one that serves."""
+    return "v_" + _base32(int.from_bytes(entropy(16), "big"))
+
+
 def _sortable(now: datetime, entropy: Entropy) -> str:
     """26 base32 characters: 48 bits of milliseconds, then 80 random ones.
 

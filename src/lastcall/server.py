@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lastcall.clock import Clock, Entropy, system_entropy
+from lastcall.clock import Clock, Entropy, SystemClock, lease_clock, system_entropy
 from lastcall.http import api
 from lastcall.http.app import App, ErrorPage
 from lastcall.http.endpoint import AnyEndpoint
@@ -37,7 +37,15 @@ def create_app(
             settings, clock=clock, entropy=entropy, passwords=passwords, serving=True
         )
 
-    return App(settings, endpoints, open_node, error_page, closes=node is None)
+    counted = node.clock if node is not None else clock or SystemClock()
+    return App(
+        settings,
+        endpoints,
+        open_node,
+        error_page,
+        closes=node is None,
+        lease_clock=lease_clock if isinstance(counted, SystemClock) else counted.lease,
+    )
 
 
 def app_from_environment() -> App:

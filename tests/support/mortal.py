@@ -11,7 +11,8 @@ it; its exit status is printed. Time stands still, but for what a request's head
   among them, and one before and one after the answer. The file `died-at` then names it. An answer
   tells in `x-points` how many there are.
 
-Processes are forked from one that has imported everything already.
+Processes are forked from one that has imported everything already. They keep no lease: what a node
+writes of itself would be among the failpoints of whatever is being asked.
 """
 
 import asyncio
@@ -36,6 +37,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastcall.cli.worker import LimitedProtocol
 from lastcall.device.agent import recognise
+from lastcall.feed.leases import Leases
 from lastcall.identity.passwords import CHEAP, Passwords
 from lastcall.server import create_app
 from lastcall.settings import Settings
@@ -118,12 +120,17 @@ def armed(app: ASGIApp, points: Failpoints, clock: FakeClock) -> ASGIApp:
     return serve
 
 
+async def _keep_none(_: Leases) -> None:
+    """Keep no lease."""
+
+
 def serve(folder: Path, listener: socket.socket) -> None:
     """Serve a folder's database until the process is killed."""
     points, clock = Failpoints(folder), FakeClock()
     mock.patch.object(
         sqlite3, "connect", partial(sqlite3.connect, factory=connection(points))
     ).start()
+    mock.patch.object(Leases, "start", _keep_none).start()
     settings = Settings(
         database_url=f"sqlite:///{folder / DATABASE}",
         public_url=f"http://localhost:{listener.getsockname()[1]}",

@@ -167,6 +167,11 @@ class Leases:
             raise Unavailable("this process does not serve")
         return self._side
 
+    @property
+    def view(self) -> View | None:
+        """What this node knows; None before the start. Whether there is a lease, it says."""
+        return None if self._side is None else self._side.view
+
     # What others ask.
 
     def committed(self, _writes: Sequence[base.Write], committed: base.Committed) -> None:

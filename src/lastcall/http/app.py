@@ -11,6 +11,7 @@ from starlette.routing import Route, Router
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from lastcall.clock import lease_clock
 from lastcall.errors import (
     Error,
     InvalidToken,
@@ -26,8 +27,10 @@ from lastcall.http import feed, problems, well_known
 from lastcall.http.endpoint import API, AnyEndpoint, by_path
 from lastcall.http.headers import SecurityHeaders
 from lastcall.http.local import local_path
+from lastcall.http.mounted import NodeVerifier, Serving
 from lastcall.http.problems import MethodNotAllowed, Problem
 from lastcall.http.site import KEY, Site, base_path, site_of
+from lastcall.ids import AccountId
 from lastcall.node import Node
 from lastcall.settings import Settings
 
@@ -53,6 +56,7 @@ class App:
         error_page: ErrorPage | None = None,
         *,
         closes: bool = True,
+        lease_clock: Callable[[], float] = lease_clock,
     ) -> None:
         # A fixed path goes before one that has a parameter in the same place.
         paths = sorted(by_path(endpoints).items(), key=lambda item: "{" in item[0])
@@ -61,6 +65,9 @@ class App:
         self._opening = asyncio.Lock()
         self._site: Site | None = None
         self._closes = closes
+        self._lease_clock = lease_clock
+        self._serving = Serving(self._node)
+        self._verifier = NodeVerifier(self._serving, None, lease_clock)
         self._error_page = error_page
         router = Router(
             [Route(path, _Resource(path, methods, error_page)) for path, methods in paths],
@@ -93,6 +100,7 @@ class App:
                     if self._closes:
                         await node.leases.start()
                     self._site = Site.of(node)
+                    self._serving.opened(node)
         return self._site
 
     @property
@@ -100,6 +108,19 @@ class App:
         """The route of the server's metadata for the root of an application that has this one
         mounted under a path: there they are looked for (RFC 8414, section 3.1)."""
         return well_known.metadata_route(self, self._base)
+
+    @property
+    def verifier(self) -> NodeVerifier:
+        """Checks access tokens in this process, as `lastcall.Verifier` does elsewhere: those of all
+        accounts of this server, so that what is found says which (`Session.account_id`)."""
+        return self._verifier
+
+    def verifier_for(self, account_id: str) -> NodeVerifier:
+        """Do the same for one account; tokens of the others are refused."""
+        return NodeVerifier(self._serving, AccountId(account_id), self._lease_clock)
+
+    async def _node(self) -> Node:
+        return (await self.open()).node
 
     def hang_up(self) -> None:
         """End what never ends by itself, the streams of open pages and the feeds of verifiers: the
@@ -111,6 +132,7 @@ class App:
     async def close(self) -> None:
         """Close the node that was opened here."""
         site, self._site = self._site, None
+        self._serving.opened(None)
         if site is not None and self._closes:
             await site.node.close()
 
