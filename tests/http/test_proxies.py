@@ -1,8 +1,10 @@
 """Behind real proxies that end TLS, with the configurations that are shown to operators."""
 
+import asyncio
 import json
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
+from lastcall.leases.messages import Events
 from tests.http.serving import set_cookies
+from tests.support.following import following
 from tests.support.proxies import CLIENT, HERE, NAME, URL, Front, in_front_of
-from tests.support.servers import EMAIL, PASSWORD, Server, add_owner, serving
+from tests.support.servers import EMAIL, PASSWORD, Server, add_owner, run, serving
 from tests.support.smuggling import AMBIGUOUS, PATH
 
 ADA = {"email": EMAIL, "password": PASSWORD}
@@ -74,6 +78,16 @@ def behind(
     running, log = server
     with in_front_of(running.port, request.param, tmp_path_factory.mktemp("proxy")) as front:
         yield Behind(front, log)
+
+
+@pytest.fixture(scope="module")
+def feed_key(server: tuple[Server, Path]) -> str:
+    """What a service follows the feed with."""
+    _, log = server
+    text: str = json.loads(run(log.parent, "key", "create", "shop", "--scope", "verify", "--json"))[
+        "key"
+    ]
+    return text
 
 
 @pytest.fixture
@@ -177,6 +191,25 @@ def test_an_open_page_is_told_at_once_what_changes(behind: Behind, browser: http
             behind.sign_in(other)
         assert next(line for line in lines if line.startswith("event:")) == "event: changed"
         assert stream.is_closed is False
+
+
+async def test_a_verifier_follows_the_feed_through_the_proxy(
+    behind: Behind, feed_key: str, browser: httpx.Client
+) -> None:
+    """It gets a lease, and what is terminated is confirmed by its acknowledgement."""
+    front = behind.front
+    with front.client() as other:
+        tokens = behind.sign_in(other)
+    line = socket.create_connection((HERE, front.https), 20, source_address=(CLIENT, 0))
+    options: dict[str, Any] = {"url": f"wss://{NAME}/feed", "sock": line, "ssl": front.trust}
+    async with following(front.https, feed_key, **options) as follower:
+        await follower.lease()
+        path = f"/api/v1/sessions/{tokens['session']['id']}?wait=30"
+        ending = asyncio.create_task(asyncio.to_thread(browser.delete, path))
+        await follower.until(lambda told: isinstance(told, Events) and bool(told.events))
+        done = (await ending).json()
+        assert (done["state"], done["verifiers"], done["acknowledged"]) == ("confirmed", 1, 1)
+        await follower.say(*follower.side.give_back())
 
 
 def test_a_body_that_is_too_large_is_refused_in_lastcall_s_own_words(behind: Behind) -> None:

@@ -48,6 +48,8 @@ class Connection:
     parts: int = 0
     """How many of what waits is a snapshot's, which all share."""
     close_code: int | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """It has been cut."""
 
     def put(self, text: str, *, part: bool) -> None:
         """Have a message sent after those that wait; or be cut for not reading them."""
@@ -65,20 +67,25 @@ class Connection:
             self.close_code = code
             self.queue.clear()
             self.wake.set()
+            self.over.set()
 
-    async def deliver(self, send: Callable[[str], Awaitable[None]]) -> int:
-        """Send what waits, in order, until the connection is cut. Gives the close code."""
-        while True:
-            while self.queue and self.close_code is None:
+    async def deliver(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """Send what waits, in order, until the connection is cut or this is cancelled: `send` may
+        wait forever for a verifier that doesn't read."""
+        while self.close_code is None:
+            while self.queue:
                 text = self.queue.popleft()
                 if not self.queue:
                     self.parts = 0
                 await send(text)
-            if self.close_code is not None:
-                return self.close_code
             self.wake.clear()
-            if not self.queue:
-                await self.wake.wait()
+            await self.wake.wait()
+
+    async def ended(self) -> int:
+        """Wait until the connection is cut; give the close code."""
+        await self.over.wait()
+        assert self.close_code is not None  # noqa: S101  for the type checker: `cut` sets it
+        return self.close_code
 
 
 class Encoder:

@@ -207,6 +207,9 @@ class App:
     async def _nowhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path == feed.PATH:
+            await problems.answer(problems.UpgradeRequired())(scope, receive, send)
+            return
         person = "text/html" in request.headers.get("accept", "") and not path.startswith(API)
         response = _refuse(request, NotFound(), self._error_page if person else None)
         await response(scope, receive, send)

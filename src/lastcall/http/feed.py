@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from typing import Final
 
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
@@ -18,7 +19,9 @@ from lastcall.leases.messages import SUBPROTOCOL
 
 log = logging.getLogger("lastcall.feed")
 
-PATH = "/feed"
+PATH: Final = "/feed"
+CLOSE_SECONDS: Final = 1.0
+"""How long a verifier may take to read that its connection is closed."""
 
 
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,16 +50,19 @@ async def _serve(connection: Connection, site: Site, receive: Receive, send: Sen
 
     hearing = asyncio.create_task(_hear(connection, site, receive))
     saying = asyncio.create_task(connection.deliver(say))
+    ending = asyncio.create_task(connection.ended())
+    tasks = (hearing, saying, ending)
     try:
-        await asyncio.wait((hearing, saying), return_when=asyncio.FIRST_COMPLETED)
-        if saying.done() and not saying.cancelled() and saying.exception() is None:
-            code = saying.result()
-            with contextlib.suppress(Exception):
-                await WebSocketClose(code, CLOSES[code])({"type": "websocket"}, receive, send)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (hearing, saying):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(hearing, saying, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if (code := connection.close_code) is not None:
+        # Who doesn't read can't be told, and isn't waited for (rule 9).
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await WebSocketClose(code, CLOSES[code])({"type": "websocket"}, receive, send)
 
 
 async def _hear(connection: Connection, site: Site, receive: Receive) -> None:

@@ -58,8 +58,16 @@ class MethodNotAllowed(Refused):
         super().__init__()
 
 
+class UpgradeRequired(Refused):
+    """The path speaks WebSocket alone (RFC 9110, section 15.5.22)."""
+
+    code = "upgrade_required"
+    text = "this is a WebSocket: ask for an upgrade"
+
+
 STATUS: Final[dict[type[Error], int]] = {
     InvalidRequest: 422,
+    UpgradeRequired: 426,
     UnsupportedMediaType: 415,
     MethodNotAllowed: 405,
     TooLarge: 413,
@@ -173,6 +181,8 @@ def headers_of(error: Exception) -> dict[str, str]:
             return {"retry-after": str(error.retry_after)}
         case MethodNotAllowed():
             return {"allow": error.allow}
+        case UpgradeRequired():
+            return {"upgrade": "websocket", "connection": "upgrade"}
         case _:
             return {}
 
