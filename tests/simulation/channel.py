@@ -1,5 +1,5 @@
-"""A verifier's connection to a node: ordered, nothing twice; it breaks, and either side may learn of
-it late."""
+"""A verifier's connection to a node: ordered, nothing twice; it breaks, and either side may learn
+of it late."""
 
 from collections import deque
 from collections.abc import Callable

@@ -13,7 +13,7 @@ from lastcall.leases.view import View
 from tests.simulation import statements
 from tests.simulation.channel import Channel
 from tests.simulation.store import Server, State, Store
-from tests.simulation.truth import Truth
+from tests.simulation.truth import Token, Truth
 from tests.simulation.world import Process, World
 
 LEASE: Final = 6.0
@@ -56,6 +56,8 @@ class Node(Asking):
     def __init__(self, world: World, store: Store, truth: Truth, name: str) -> None:
         super().__init__(world, store, truth, name)
         self.side: NodeSide | None = None
+        self.label = name
+        """Its name, and a mark for each time that it had to begin with another log."""
         self.channels: dict[int, Channel] = {}
         self.open: dict[Position, None] = {}
         """Endings that this process knows and has not called confirmed."""
@@ -133,6 +135,8 @@ class Node(Asking):
             except ProtocolError:
                 view, _ = yield from self._load()
                 side.replace(view, self.clock())
+                self._durable.clear()
+                self.label += "~"
             self.deliver()
             if side.view.seq >= part.end.seq:
                 break
@@ -238,7 +242,7 @@ class Node(Asking):
     def _note_durable(self, position: Position) -> None:
         if position not in self._durable:
             self._durable[position] = self.world.now
-            self.truth.durable(self.name, position)
+            self.truth.durable(self.label, position)
 
     def look(self) -> None:
         """Call confirmed what is."""
@@ -253,7 +257,7 @@ class Node(Asking):
                 del self.open[position]
                 self.truth.confirmed(self.name, position)
             elif position in self._durable:
-                self.truth.confirming(self.name, position)
+                self.truth.confirming(self.label, position)
 
     def store_now(self) -> float:
         """The store's clock."""
@@ -261,8 +265,8 @@ class Node(Asking):
 
     # What it answers.
 
-    def introspect(self, session: str) -> Task:
-        """Whether a session lives, by the database, under a lease (rule 16); None: no answer."""
+    def introspect(self, token: Token) -> Task:
+        """Whether a token is good, by the database, under a lease (rule 16); None: no answer."""
         try:
             if self.decides_under_lease:
                 if self.side is None:
@@ -271,12 +275,14 @@ class Node(Asking):
                     yield from self._renew()
                 if not self.side.leased(self.clock()):
                     return None
-            alive = yield from self.read(lambda state: state.alive(session))
+            good = yield from self.read(
+                lambda state: state.good(token.session, token.user, token.key, token.position)
+            )
         except (Unavailable, LostRace):
             return None
         if self.decides_under_lease and not self.side.leased(self.clock()):
             return None
-        return alive
+        return good
 
 
 class CommandLine(Asking):

@@ -176,6 +176,8 @@ def _change(state: State, seq: int, account: str | None, event: Happened) -> Non
             _end_all(state, event.user or "", seq, event.spared, "user")
         case "account_ended":
             _end_all(state, account or "", seq, event.spared, "account")
+        case "session_stale" | "user_stale":
+            state.stale[event.session or event.user or ""] = seq
         case "key_published":
             state.keys[key["kid"]] = key
         case "key_revoked":

@@ -1,5 +1,5 @@
-"""A store that is not magically atomic: statements see snapshots, commits are visible first, durable
-later, and answered after that; a standby may know less than its primary."""
+"""A store that is not magically atomic: statements see snapshots, commits are visible first,
+durable later, and answered after that; a standby may know less than its primary."""
 
 from collections import deque
 from collections.abc import Callable
@@ -46,6 +46,8 @@ class State:
     """The last ending of a user or account, and whom it spared."""
     sessions: dict[str, Session] = field(default_factory=dict)
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stale: dict[str, int] = field(default_factory=dict)
+    """From where on the tokens of a session or user are good."""
     settled: frozenset[str] = frozenset()
 
     @property
@@ -68,11 +70,17 @@ class State:
                 return False
         return True
 
+    def good(self, session: str, user: str, key: str, position: Position) -> bool:
+        """Whether a token is good: what introspection says."""
+        fresh = all(position.seq >= self.stale.get(owner, 0) for owner in (session, user))
+        return self.alive(session) and key in self.keys and fresh and self.holds(position)
+
     def twin(self) -> "State":
         """A copy that shares nothing that changes."""
         made = copy(self)
         made.events, made.rows = dict(self.events), dict(self.rows)
         made.ended, made.keys = dict(self.ended), dict(self.keys)
+        made.stale = dict(self.stale)
         made.sessions = {name: copy(session) for name, session in self.sessions.items()}
         return made
 
@@ -237,12 +245,12 @@ class Store:
     def working(self, transaction: Transaction) -> float:
         """How long after its statement a commit is visible."""
         slow = self.world.now < self.slow_until and self.random.random() < 0.5
-        return self.random.uniform(0.0, 6.0 if slow else 0.02) + self.hold(transaction)
+        return self.random.uniform(0.0, 3.0 if slow else 0.02) + self.hold(transaction)
 
     def lag(self, _transaction: Transaction) -> float:
         """How long after that it is durable."""
         late = self.world.now < self.lag_until
-        return self.random.uniform(0.0, 8.0 if late else 0.01)
+        return self.random.uniform(0.0, 3.0 if late else 0.01)
 
     def way(self) -> float:
         """How long a request or answer is under way."""
@@ -260,7 +268,7 @@ class Store:
             inner.then(lambda v, e: self._back(process, reply, v, e, extra))
             server.begin(transaction, inner)
 
-        return self._ask(process, server, arrive, 12.0)
+        return self._ask(process, server, arrive, 7.0)
 
     def read(self, process: Process, server: Server, statement: Callable[[State], Any]) -> Reply:
         """Read, by one statement. Raises Unavailable."""

@@ -20,6 +20,8 @@ class Token:
     account: str
     position: Position
     key: str
+    made: float = 0.0
+    """When, by the store's clock."""
 
     @property
     def shows(self) -> tuple[str, ...]:
@@ -35,6 +37,9 @@ class Truth:
         self.history: list[Record] = []
         self.tokens: list[Token] = []
         """Those that were handed out."""
+        self.by_id: dict[str, Token] = {}
+        self.calm = False
+        """Nothing fails in this run: who is refused wants a cause."""
         self.covers: dict[Position, frozenset[str]] = {}
         self.over: set[str] = set()
         """What any event, on any log, has covered."""
@@ -89,6 +94,21 @@ class Truth:
             case _:
                 return frozenset()
 
+    def hand_out(self, token: Token) -> None:
+        """Somebody has a token from now on."""
+        self.tokens.append(token)
+        self.by_id[token.id] = token
+
+    def cause(self, token: Token) -> str | None:
+        """Why a token may be refused; None where it must be accepted."""
+        if not self.calm:
+            return "something fails in this run"
+        if self.over.intersection(token.shows):
+            return "it is over"
+        if token.position.seq < self.floor or self.world.now - token.made > 18.0:
+            return "it is too old"
+        return "it is before the first lease" if self.world.now < 3.0 else None
+
     # What is said.
 
     def durable(self, process: str, position: Position) -> None:
@@ -97,7 +117,7 @@ class Truth:
 
     def confirmed(self, process: str, position: Position) -> None:
         """A process calls an event confirmed."""
-        covers = self.covers[position]
+        covers = self.covers.setdefault(position, frozenset())
         self.history.append(Confirmed(self.world.now, process, name(position), covers))
         if position not in self.first_confirmed:
             self.first_confirmed[position] = self.world.now

@@ -75,7 +75,7 @@ class Verifier(Process):
 
     def new_side(self, name: str) -> VerifierSide:
         """Begin without anything (rule 12)."""
-        return VerifierSide(name)
+        return VerifierSide(f"{name:.<16}")
 
     def life(self) -> Task:
         """Follow one node after another."""
@@ -159,7 +159,7 @@ class Verifier(Process):
         self.world.after(5.0, lambda: reply.give(None))
 
         def task() -> Task:
-            answer = yield from node.introspect(token.session)
+            answer = yield from node.introspect(token)
             self.world.after(0.005, lambda: reply.give(answer))
 
         self.world.after(0.005, lambda: node.soon(0.0, lambda: node.start(task())))

@@ -59,8 +59,11 @@ class Barrier:
 
     def meet(self, now: float) -> None:
         """A timeline or an epoch is met that the store does not call settled: rows say nothing
-        until every lease of before has run out (rule 6)."""
+        until every lease of before has run out (rule 6). What is known durable stays so."""
         self._grace_until = max(self._grace_until, now + self._wait)
+
+    def lose(self) -> None:
+        """The log is another one: what was known durable was of the one before."""
         self._durable.clear()
 
     def settled(self, now: float) -> bool:
@@ -129,7 +132,8 @@ class Outsider:
         """Say how far a termination has come."""
         certain_in = self.barrier.certain_in(position.seq, now)
         confirmed = certain_in <= 0 or (
-            self._contains(position)
+            math.isfinite(certain_in)
+            and self._contains(position)
             and self.barrier.all_acknowledged(position.seq, self._contains, now)
         )
         state: Literal["confirmed", "confirming"] = "confirmed" if confirmed else "confirming"

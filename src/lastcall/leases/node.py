@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from typing import Final
 
 from lastcall.events import Position
@@ -152,6 +153,7 @@ class NodeSide:
         verifiers get a snapshot (rule 6)."""
         self._promised = None
         self._barrier.meet(now)
+        self._barrier.lose()
         self._reset(view)
 
     def forget(self, floor: int) -> None:
@@ -271,8 +273,11 @@ class NodeSide:
         certain_in = self._barrier.certain_in(seq, now)
         known = self.view.contains(position)
         elsewhere, told = self._barrier.verifiers(seq)
+        # What is visible can still be lost with its server, and their acknowledgements with it: only
+        # what is known durable is confirmed by anybody's word.
         confirmed = certain_in <= 0 or (
             known
+            and isfinite(certain_in)
             and acknowledged == len(leased)
             and self._barrier.all_acknowledged(seq, self.view.contains, now)
         )

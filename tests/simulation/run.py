@@ -1,0 +1,337 @@
+"""One run: nodes, verifiers and people, what befalls them, and the judgement over it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from lastcall.errors import LostRace, Unavailable
+from lastcall.events import Position
+from lastcall.leases.messages import Happened
+from tests.simulation import statements
+from tests.simulation.nodes import LEASE, CommandLine, Node, Task
+from tests.simulation.schedule import FAULTS, LENGTH, REST, Step, draw
+from tests.simulation.store import State, Store, Transaction
+from tests.simulation.truth import Token, Truth
+from tests.simulation.verifiers import Verifier
+from tests.simulation.world import World
+from tests.support import verdicts
+
+USERS = ("ada", "bob", "grace")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run."""
+
+    seed: int
+    steps: Sequence[Step]
+    faults: list[str]
+    story: list[tuple[float, str]]
+    confirmed: int
+    checks: int
+
+
+class Run:
+    """A seed's run with some of its steps."""
+
+    def __init__(self, seed: int, steps: Sequence[Step], *, calm: bool) -> None:
+        self.world = World(str(seed))
+        self.random = self.world.random("run")
+        self.truth = Truth(self.world)
+        self.truth.calm = calm
+        self.truth.on_confirmed = self._check_at_once
+        self.store = Store(self.world)
+        self.encoded = seed % 8 == 0
+        self.nodes = [self._node(f"n{number}") for number in range(self.random.choice((1, 2, 3)))]
+        self.verifiers = [self._verifier(f"v{number}") for number in range(3)]
+        self.backup: State | None = None
+        self._sessions = 0
+        for step in steps:
+            self.world.at(step.at, lambda step=step: self._take(step))  # type: ignore[misc]
+
+    def go(self) -> None:
+        """Let it happen."""
+        self.world.run(LENGTH)
+        self.store.slow_until = self.store.lag_until = 0.0
+        self.store.cut.clear()
+        for process in (*self.nodes, *self.verifiers):
+            process.resume()
+        self.world.run(LENGTH + REST)
+
+    # Who is there.
+
+    def _node(self, name: str) -> Node:
+        node = Node(self.world, self.store, self.truth, name)
+        self.store.listeners.append(lambda _: node.wake() if self.random.random() < 0.7 else None)
+        node.soon(self.random.uniform(0, 0.3), lambda: node.start(node.life()))
+        return node
+
+    def _verifier(self, name: str) -> Verifier:
+        verifier = Verifier(self.world, self.truth, name, self.nodes, encoded=self.encoded)
+        self._begin(verifier)
+        return verifier
+
+    def _begin(self, verifier: Verifier) -> None:
+        verifier.soon(self.random.uniform(0, 1.0), lambda: verifier.start(verifier.life()))
+
+    # What is done.
+
+    def _take(self, step: Step) -> None:
+        random = Random(step.number)
+        if step.kind in FAULTS:
+            self._fail(step.kind, random)
+            return
+        nodes = [node for node in self.nodes if node.awake]
+        if not nodes:
+            return
+        node = random.choice(nodes)
+        match step.kind:
+            case "sign in":
+                node.start(self._sign_in(node, random))
+            case "refresh" if self.truth.tokens:
+                node.start(self._refresh(node, random.choice(self.truth.tokens)))
+            case "check":
+                self._check(random)
+            case "forget":
+                node.start(self._forget(node, random))
+            case "change key":
+                node.start(self._change_key(node))
+            case "command line":
+                self._sessions += 1
+                line = CommandLine(self.world, self.store, self.truth, f"line{self._sessions}")
+                transaction = self._ending(random.choice(("end session", "end user")), random)
+                if transaction is not None:
+                    line.start(line.run(transaction))
+            case kind:
+                transaction = self._ending(kind, random)
+                if transaction is not None:
+                    node.start(self._end(node, transaction))
+
+    def _sign_in(self, node: Node, random: Random) -> Task:
+        self._sessions += 1
+        session, user = f"s{self._sessions}", random.choice(USERS)
+        try:
+
+            def start(state: State) -> Position:
+                self.truth.starts(session, user, "a")
+                return state.end
+
+            position = yield from node.read(start)
+            if random.random() < 0.5:  # steps: a second factor, a mailed link
+                yield random.uniform(0.1, 6.0)
+            token = yield from node.commit(
+                statements.begin(self.truth, session, user, "a", position)
+            )
+        except (Unavailable, LostRace):
+            return
+        self._hand_out(token)
+
+    def _refresh(self, node: Node, token: Token) -> Task:
+        self._sessions += 1
+        try:
+            new = yield from node.commit(
+                statements.refresh(self.truth, token.session, self._sessions)
+            )
+        except (Unavailable, LostRace):
+            return
+        self._hand_out(new)
+
+    def _hand_out(self, token: Token) -> None:
+        self.truth.hand_out(replace(token, made=self.world.now))
+
+    def _ending(self, kind: str, random: Random) -> Transaction | None:
+        if not self.truth.tokens:
+            return None
+        token = random.choice(self.truth.tokens[-12:])
+        match kind:
+            case "end session":
+                event = Happened(0, "session_ended", 0, session=token.session, reason="signed_out")
+            case "end user":
+                event = Happened(0, "user_ended", 0, user=token.user, reason="signed_out")
+            case "end user but one":
+                event = Happened(
+                    0, "user_ended", 0, user=token.user, spared=token.session, reason="signed_out"
+                )
+            case "end account":
+                event = Happened(0, "account_ended", 0, reason="signed_out")
+            case "stale session":
+                event = Happened(0, "session_stale", 0, session=token.session)
+            case _:
+                event = Happened(0, "user_stale", 0, user=token.user)
+        return self._telling(statements.end("a", event))
+
+    def _telling(self, transaction: Transaction) -> Transaction:
+        """Have the truth know of its event when it is visible."""
+
+        def seen(position: Position) -> None:
+            for server in self.store.servers:
+                if server.state.epoch == position.epoch:
+                    found = server.state.events.get(position.seq)
+                    if found is not None and server.state.holds(position):
+                        self.truth.happens(position, *found)
+                        return
+
+        return replace(transaction, seen=seen)
+
+    def _end(self, node: Node, transaction: Transaction) -> Task:
+        try:
+            position = yield from node.commit(transaction)
+        except (Unavailable, LostRace):
+            return None
+        node.ended(position)
+        return position
+
+    def _change_key(self, node: Node) -> Task:
+        self._sessions += 1
+        key = {"kid": f"k{self._sessions}"}
+        published = Happened(0, "key_published", 0, key=key)
+        try:
+            yield from node.commit(statements.end(None, published))
+        except (Unavailable, LostRace):
+            return
+        yield 2 * LEASE  # a key signs only once its publication is confirmed
+        old = statements.newest_key(node.server.state)
+        others = [name for name in node.server.state.keys if name != old]
+        if others:
+            gone = Happened(0, "key_revoked", 0, key=others[0])
+            yield from self._end(node, self._telling(statements.end(None, gone)))
+
+    def _forget(self, node: Node, random: Random) -> Task:
+        seq = node.server.state.seq - random.choice((0, 0, 2, 5))
+        self.truth.floor = max(self.truth.floor, seq)
+        try:
+            yield from node.commit(statements.forget(seq))
+        except (Unavailable, LostRace):
+            return
+
+    # Checks.
+
+    def _check(self, random: Random) -> None:
+        if not self.truth.tokens:
+            return
+        for verifier in self.verifiers:
+            if verifier.awake:
+                verifier.start(verifier.check(random.choice(self.truth.tokens[-20:])))
+
+    def _check_at_once(self, position: Position) -> None:
+        """Have every verifier check what has just been confirmed as over, and again later."""
+        covered = self.truth.covers[position]
+        tokens = [token for token in self.truth.tokens if covered.intersection(token.shows)][-4:]
+        for delay in (0.0001, 1.0, 5.0):
+            for verifier in self.verifiers:
+                for token in tokens:
+                    verifier.soon(
+                        delay,
+                        lambda verifier=verifier, token=token: verifier.start(  # type: ignore[misc]
+                            verifier.check(token)
+                        ),
+                    )
+
+    # What goes wrong.
+
+    def _fail(self, kind: str, random: Random) -> None:
+        seconds = random.choice((0.5, 2.5, LEASE, random.uniform(0.1, 2 * LEASE)))
+        world, store = self.world, self.store
+        node, verifier = random.choice(self.nodes), random.choice(self.verifiers)
+        match kind:
+            case "pause node":
+                node.pause(seconds)
+                world.tell(f"{node.name} pauses for {seconds:.1f} s")
+            case "pause verifier":
+                verifier.pause(seconds)
+                world.tell(f"{verifier.name} pauses for {seconds:.1f} s")
+            case "machine sleeps":
+                verifier.pause(seconds, asleep=True)
+                world.tell(f"{verifier.name} sleeps for {seconds:.1f} s")
+            case "kill node":
+                node.alive = False
+                for channel in [*node.channels.values()]:
+                    channel.cut()
+                self.nodes[self.nodes.index(node)] = self._node(f"{node.name}'")
+                world.tell(f"{node.name} is killed")
+            case "kill verifier":
+                verifier.alive = False
+                if verifier.channel:
+                    verifier.channel.cut()
+                self.verifiers[self.verifiers.index(verifier)] = self._verifier(f"{verifier.name}'")
+                world.tell(f"{verifier.name} is killed")
+            case "fork verifier":
+                child = verifier.fork(world, f"{verifier.name}+")
+                self.verifiers.append(child)
+                self._begin(child)
+                world.tell(f"{verifier.name} forks")
+            case "cut" if verifier.channel:
+                verifier.channel.cut()
+                world.tell(f"{verifier.name}'s connection breaks")
+            case "stall" | "deaf" if verifier.channel:
+                channel = verifier.channel
+                end = random.choice((channel.verifier, channel.node))
+                end.delay = seconds
+                world.after(seconds, lambda: setattr(end, "delay", 0.0))
+                whose = "what it hears" if end is channel.verifier else "what it says"
+                world.tell(f"{verifier.name}: {whose} is {seconds:.1f} s under way")
+            case "slow store":
+                store.slow_until = world.now + seconds
+                world.tell(f"the store is slow for {seconds:.1f} s")
+            case "store cut off":
+                store.cut[node.name] = world.now + seconds
+                world.tell(f"{node.name} can't reach the store for {seconds:.1f} s")
+            case "late durability":
+                store.lag_until = world.now + seconds
+                world.tell(f"commits are durable late for {seconds:.1f} s")
+            case "failover" | "lossy failover":
+                store.fail_over(lossless=kind == "failover")
+            case "restore":
+                if self.backup is None:
+                    self.backup = store.primary.state.twin()
+                    return
+                self.truth.over.update(token.session for token in self.truth.tokens)
+                store.restore(self.backup)
+            case _:
+                pass
+
+
+def run(
+    seed: int, steps: Sequence[Step] | None = None, faults: dict[str, float] | None = None
+) -> Outcome:
+    """Run a seed, with all of its steps or those that are given."""
+    calm = faults is None and seed % 10 == 0
+    wrong = {} if calm else FAULTS if faults is None else faults
+    taken = draw(seed, wrong) if steps is None else steps
+    one = Run(seed, taken, calm=calm)
+    one.go()
+    history = one.truth.history
+    found = verdicts.faults(history, LEASE)
+    checks = sum(isinstance(record, verdicts.Check) for record in history)
+    confirmed = len(one.truth.first_confirmed)
+    return Outcome(seed, taken, found, one.world.story, confirmed, checks)
+
+
+def shortest(outcome: Outcome, faults: dict[str, float] | None = None, most: int = 150) -> Outcome:
+    """Leave out steps for as long as the run still shows a fault."""
+    best, size, tries = outcome, max(1, len(outcome.steps) // 2), 0
+    while tries < most:
+        smaller = None
+        for start in range(0, len(best.steps), size):
+            rest = [*best.steps[:start], *best.steps[start + size :]]
+            tries += 1
+            tried = run(outcome.seed, rest, faults)
+            if tried.faults:
+                smaller = tried
+                break
+            if tries >= most:
+                break
+        if smaller is not None:
+            best = smaller
+        elif size == 1:
+            break
+        size = max(1, min(size, len(best.steps)) // (1 if smaller else 2))
+    return best
+
+
+def tell(outcome: Outcome) -> str:
+    """Write what a run showed, for people."""
+    lines = [f"seed {outcome.seed}, {len(outcome.steps)} steps:"]
+    lines += [f"  {at:8.3f}  {text}" for at, text in outcome.story]
+    lines += [f"  {fault}" for fault in outcome.faults[:5]]
+    return "\n".join(lines)
