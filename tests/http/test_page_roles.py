@@ -63,6 +63,7 @@ POST /account/users/{user}/terminate            in     in      in    403    303 
 GET  /account/logout                            in     in      in    403    403   200   403  200  403
 POST /account/logout                            in     in      in    403    403   303   403  303  403
 GET  /account/audit                             in     in      in    403    200   200   200  200  403
+GET  /account/services                          in     in      in    403    200   200   200  200  403
 GET  /account/audit/export                      in     in      in    403    200   200   200  200  403
 """  # noqa: E501  a table is read by its columns
 ROWS = {

@@ -168,6 +168,8 @@ def _account(person: Person) -> Iterator[Stop]:
     yield "audit-person", person
     person.goes_to("/account/audit?kind=keys&until=2001-01-01")
     yield "audit-none", person
+    person.goes_to("/account/services")
+    yield "services", person
 
 
 def _proof(person: Person, password: str) -> Iterator[Stop]:

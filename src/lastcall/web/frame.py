@@ -61,6 +61,7 @@ def _groups(call: Call[Caller, Any, Any]) -> list[dict[str, object]]:
         account = [
             ("/account/users", _("Users"), "users"),
             ("/account/audit", _("Audit log"), "scroll-text"),
+            ("/account/services", _("Services"), "server"),
         ]
         groups.append((_("Account Management"), account))
     here = call.request.scope["path"].removeprefix(call.request.scope.get("root_path", ""))

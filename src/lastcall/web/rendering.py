@@ -25,7 +25,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals.update(_=gettext, ngettext=ngettext)
-    environment.filters.update(iso=times.iso, utc=times.utc, number=number)
+    environment.filters.update(iso=times.iso, utc=times.utc, clock=times.clock, number=number)
     return environment
 
 

@@ -1,7 +1,7 @@
 """Settings → Security: change one's password."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -64,6 +64,8 @@ async def change(call: Call[Caller, Change, None]) -> Response:
         page.headers.update(headers_of(error))
         return page
     done = quote(others.id) if others else "changed"
+    if others:
+        await call.node.leases.follow(others, results.WAIT)
     response = redirect(f"{call.base}{PATH}?done={done}")
     call.cookies.set_tokens(response, tokens)
     return response
@@ -73,7 +75,7 @@ async def _page(
     call: Call[Caller, Change, None] | Call[Caller, None, Done],
     errors: dict[str, str] | None = None,
     status: int = 422,
-    result: str | None = None,
+    result: dict[str, Any] | None = None,
 ) -> Response:
     return render(
         call.request,
@@ -92,18 +94,18 @@ def _errors(call: Call[Caller, Change, None], error: InvalidRequest) -> dict[str
     return words.field_errors(error, call.node.sessions.policy)
 
 
-async def _result(call: Call[Caller, None, Done]) -> str | None:
+async def _result(call: Call[Caller, None, Done]) -> dict[str, Any] | None:
     """Say what came of a change: by what the log holds, not by what the address says."""
     changed, user = _("Your password was changed."), call.caller.user
     if call.query.done == "changed":
         just_now = call.node.sessions.now() - (user.password_changed_at or user.created_at)
-        return changed if just_now < JUST_NOW else None
+        return results.notice("ok", changed) if just_now < JUST_NOW else None
     ended = await results.find(
         call,
         call.query.done,
         lambda event: event.user_id == user.id and event.reason == "password_changed",
     )
-    return f"{changed} {results.count(ended)}" if ended else None
+    return results.told(ended, changed, changed) if ended else None
 
 
 ENDPOINTS: list[AnyEndpoint] = [

@@ -1,5 +1,6 @@
 """Settings → Sessions: see one's sessions and end them."""
 
+from typing import Any
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -130,17 +131,20 @@ async def _done(call: AnyCall, ended: Termination) -> Response:
     return await results.show(call, call.base + HOME, ended)
 
 
-async def _result(call: Call[Caller, None, Listing]) -> dict[str, str] | None:
+async def _result(call: Call[Caller, None, Listing]) -> dict[str, Any] | None:
     own = call.caller.user.id
     ended = await results.find(call, call.query.done, lambda event: event.user_id == own)
     if ended is None or ended.event.reason != "reported":
         return results.everywhere(ended) if ended else None
-    told = results.notice(
-        "ok",
-        _("The session was ended and reported to your administrators."),
-        _("If somebody else may know your password, change it now."),
-    )
-    return {**told, "href": f"{call.base}/settings/security", "label": _("Change password")}
+    text = _("The session was ended and reported to your administrators.")
+    more = _("If somebody else may know your password, change it now.")
+    told = results.told(ended, text, text)
+    return {
+        **told,
+        "text": f"{told['text']} {more}",
+        "href": f"{call.base}/settings/security",
+        "label": _("Change password"),
+    }
 
 
 ENDPOINTS: list[AnyEndpoint] = [

@@ -83,6 +83,11 @@ def utc(at: datetime) -> str:
     return f"{date}, {at:%H:%M} UTC"
 
 
+def clock(at: datetime) -> str:
+    """Write a time of today to the second: "12:04:31 UTC"."""
+    return f"{at.astimezone(UTC):%H:%M:%S} UTC"
+
+
 def iso(at: datetime) -> str:
     """Write a time for programs (RFC 3339, in UTC), to the second."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,6 +1,6 @@
 """Account Management → Users → one: who they are, and their sessions."""
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -73,11 +73,11 @@ def path_of(call: AnyCall) -> str:
     return f"{call.base}{USERS}/{quote(call.path('id'))}"
 
 
-async def _result(call: Call[Caller, None, Listing], user: User) -> dict[str, str] | None:
+async def _result(call: Call[Caller, None, Listing], user: User) -> dict[str, Any] | None:
     """Say what has just been done: by what is true, not by what the address says."""
     match call.query.done, user.status:
         case "suspended", "suspended":
-            return results.notice("ok", _("Suspended, and logged out everywhere."))
+            return results.notice("ok", _("Suspended. All of their sessions have ended."))
         case "resumed", "active":
             return results.notice("ok", _("They can sign in again."))
         case "changed", _status:
@@ -89,12 +89,9 @@ async def _result(call: Call[Caller, None, Listing], user: User) -> dict[str, st
         return None
     if not ended.ended:
         return results.notice("info", _("There was no active session to end."))
-    text = (
-        _("Logged out everywhere.")
-        if ended.event.kind == "user_ended"
-        else _("Signed out everywhere.")
-    )
-    return results.notice("ok", text, results.count(ended))
+    if ended.event.kind == "user_ended":
+        return results.told(ended, _("Logged out everywhere."), _("Logging out everywhere."))
+    return results.everywhere(ended)
 
 
 ENDPOINTS: list[AnyEndpoint] = [

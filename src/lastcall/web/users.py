@@ -1,6 +1,6 @@
 """Account Management → Users: the account's people, adding one, and logging everybody out."""
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -18,7 +18,7 @@ from lastcall.web import results, words
 from lastcall.web.frame import frame
 from lastcall.web.people import ROLES, Question, role_of, show_invitation, summary
 from lastcall.web.person import PERSON, administering
-from lastcall.web.rendering import redirect, render
+from lastcall.web.rendering import render
 from lastcall.web.translation import gettext as _
 
 PATH: Final = "/account/users"
@@ -108,7 +108,7 @@ async def ask_log_out(call: Call[Caller, None, None]) -> Response:
 async def log_out(call: Call[Caller, Nothing, None]) -> Response:
     """Log everybody out but the owner who asks."""
     ended = await call.node.administration.log_out_all(admin_of(call), except_self=True)
-    return redirect(f"{call.base}{PATH}?done={quote(ended.id)}")
+    return await results.show(call, call.base + PATH, ended)
 
 
 async def _ask(
@@ -128,17 +128,17 @@ async def _ask(
     )
 
 
-async def _result(call: Call[Caller, None, Search]) -> dict[str, str] | None:
+async def _result(call: Call[Caller, None, Search]) -> dict[str, Any] | None:
     account = call.caller.user.account_id
     ended = await results.find(call, call.query.done, lambda event: event.account_id == account)
-    match ended.event.kind if ended else None, ended.event.reason if ended else None:
-        case "account_ended", _reason:
-            text = _("Everybody else was logged out everywhere.")
-        case _kind, "user_deleted":
-            text = _("The user was removed.")
-        case _:
-            return None
-    return results.notice("ok", text, results.count(ended)) if ended else None
+    if ended is None:
+        return None
+    if ended.event.kind == "account_ended":
+        text = _("Everybody else was logged out everywhere.")
+        return results.told(ended, text, _("Logging everybody else out everywhere."))
+    if ended.event.reason == "user_deleted":
+        return results.told(ended, _("The user was removed."), _("The user was removed."))
+    return None
 
 
 ENDPOINTS: list[AnyEndpoint] = [

@@ -7,6 +7,7 @@ const locale = navigator.languages.find((tag) => tag.split("-")[0] === page.lang
 const relative = new Intl.RelativeTimeFormat(locale);
 const now = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(0, "second");
 const absolute = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 const exact = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} Largest first, in seconds. */
@@ -35,7 +36,8 @@ function update(element) {
   let away = (at.getTime() - Date.now()) / 1000;
   // A clock that is off must not make the past the future, nor the other way round.
   away = element.dataset.time === "ago" ? Math.min(away, 0) : Math.max(away, 0);
-  const text = element.dataset.time === "at" ? absolute.format(at) : tell(away);
+  const text = element.dataset.time === "at" ? absolute.format(at)
+    : element.dataset.time === "clock" ? clock.format(at) : tell(away);
   if (element.textContent !== text) element.textContent = text;
   const title = exact.format(at);
   if (element.title !== title) element.title = title;

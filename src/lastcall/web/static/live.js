@@ -93,6 +93,33 @@ function like(element) {
   return element?.id ? `#${CSS.escape(element.id)}` : href ? `a[href="${CSS.escape(href)}"]` : "#main";
 }
 
+/** Follows an ending that is not confirmed yet, and then shows what has come of it. It gives up: the link stays. */
+async function confirm() {
+  const result = document.getElementById("result");
+  const id = /** @type {HTMLElement | null} */ (result?.querySelector("[data-confirming]"))?.dataset.confirming;
+  if (!result || !id) return;
+  for (let tries = 0, patience = 1000; tries < 20; tries++) {
+    try {
+      const told = await fetch(`${base}/api/v1/terminations/${encodeURIComponent(id)}?wait=5`);
+      if (told.status >= 400 && told.status < 500 && told.status !== 429) return;
+      if (told.ok && (await told.json()).state === "confirmed") {
+        const response = await fetch(location.href, { redirect: "manual", headers: { accept: "text/html" } });
+        const fresh = response.ok && new DOMParser().parseFromString(await response.text(), "text/html");
+        const next = fresh && fresh.getElementById("result");
+        if (next && !next.querySelector("[data-confirming]")) {
+          const focused = result.contains(document.activeElement);
+          result.replaceChildren(...[...next.childNodes].map((node) => document.importNode(node, true)));
+          if (focused) /** @type {HTMLElement | null} */ (result.querySelector(".notice"))?.focus();
+          return;
+        }
+      }
+    } catch { /* not reached */ }
+    await new Promise((resolve) => { setTimeout(resolve, patience * (0.5 + Math.random())); });
+    patience = Math.min(2 * patience, 10_000);
+  }
+}
+confirm();
+
 const channel = new BroadcastChannel(name);
 channel.addEventListener("message", ({ data }) => hear(data));
 

@@ -1,0 +1,142 @@
+"""What pages say of an ending that is not confirmed yet, and of who follows the event log."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+
+from playwright.sync_api import expect
+from websockets import ConnectionClosed
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from lastcall.leases.messages import SUBPROTOCOL, Ack, read_from_node, write
+from lastcall.leases.verifier import VerifierSide
+from tests.pages.conftest import Sit
+from tests.pages.people import SESSIONS, WINDOWS, Person
+from tests.pages.serving import Running
+
+SERVICES = "/account/services"
+
+
+class Following:
+    """A service's verifier that keeps its lease, and holds its acknowledgements back if told so."""
+
+    def __init__(self, site: Running) -> None:
+        self._site = site
+        self._side = VerifierSide("v_AAAAAAAAAAAAAAAAAAAAAA")
+        self._held: list[Ack] = []
+        self._holding = False
+        self.leased: Future[None] = Future()
+
+    async def run(self, key: str) -> None:
+        """Follow until cancelled."""
+        url = self._site.url.replace("http", "ws", 1) + "/feed"
+        headers = {"Authorization": f"Bearer {key}"}
+        clock = self._site.clock
+        async with connect(
+            url, subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers
+        ) as socket:
+            self._socket = socket
+            said = self._side.opened()
+            while True:
+                for message in said:
+                    if isinstance(message, Ack) and self._holding:
+                        self._held.append(message)
+                    else:
+                        await socket.send(write(message).decode())
+                if self._side.leased(clock.lease()) and not self.leased.done():
+                    self.leased.set_result(None)
+                said = []
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        text = await socket.recv()
+                        said = self._side.receive(read_from_node(text), clock.lease())
+                said += self._side.tick(clock.lease())
+
+    def hold(self) -> None:
+        """Acknowledge nothing from now on."""
+        self._holding = True
+
+    def let_go(self) -> None:
+        """Acknowledge what was held back."""
+
+        async def work() -> None:
+            self._holding = False
+            for message in self._held:
+                await self._socket.send(write(message).decode())
+
+        self._site.run(work())
+
+
+@contextmanager
+def following(site: Running) -> Iterator[Following]:
+    """Let a service of the account follow the server until the block ends."""
+
+    async def make() -> str:
+        (account,) = await site.node.store.list_accounts()
+        _, text = await site.node.services.create(account.id, "shop", ("verify",))
+        return text
+
+    verifier, key = Following(site), site.run(make())
+    task = asyncio.run_coroutine_threadsafe(verifier.run(key), site.loop)
+    try:
+        verifier.leased.result(timeout=20)
+        yield verifier
+    finally:
+        task.cancel()
+        with suppress(ConnectionClosed, Exception):
+            task.exception(timeout=10)
+
+
+def end_others(person: Person, *, javascript: bool) -> None:
+    person.page.get_by_role("link", name="Terminate sessions").click()
+    asked = person.page.get_by_role("dialog") if javascript else person.page.locator("main")
+    asked.get_by_role("button", name="Terminate").click()
+
+
+def test_an_ending_is_claimed_only_once_it_is_confirmed(
+    site: Running, sit: Sit, javascript: bool
+) -> None:
+    """Until then the page says by when it is certain, and turns by itself, or when asked again."""
+    sit(site, WINDOWS, java_script_enabled=False).signs_in()
+    ada = sit(site, java_script_enabled=javascript)
+    ada.signs_in()
+    ada.is_at(SESSIONS)
+    with following(site) as verifier:
+        verifier.hold()
+        end_others(ada, javascript=javascript)
+        result = ada.page.locator("#result")
+        expect(result).to_contain_text("Signing out everywhere. 1 session ended.")
+        expect(result).to_contain_text("1 service can't be reached.")
+        expect(result).to_contain_text("at the latest")
+        expect(result).not_to_contain_text("Signed out everywhere")
+        verifier.let_go()
+        if not javascript:
+            result.get_by_role("link", name="Look again").click()
+        expect(result).to_contain_text("Signed out everywhere. 1 session ended.", timeout=20_000)
+        expect(result).to_contain_text("Confirmed by 1 of 1 service in")
+
+
+def test_admins_see_who_follows_and_how_to_connect_a_service(
+    site: Running, sit: Sit, javascript: bool
+) -> None:
+    ada = sit(site, java_script_enabled=javascript)
+    ada.signs_in()
+    ada.page.get_by_role("link", name="Services").click()
+    ada.is_at(SERVICES)
+    main = ada.page.locator("main")
+    expect(main).to_contain_text("No service is connected")
+    expect(main).to_contain_text("lastcall key create NAME --scope verify")
+    expect(ada.page.locator("#nodes tbody tr")).to_have_count(1)
+    with following(site):
+        main.get_by_role("link", name="Look again").click()
+        # Its node tells of it with its next look at the store.
+        for _ in range(20):
+            if ada.page.locator("#verifiers tbody tr").count():
+                break
+            ada.page.wait_for_timeout(500)
+            ada.page.reload()
+        row = ada.page.locator("#verifiers tbody tr")
+        expect(row).to_contain_text("shop")
+        expect(row).to_contain_text("127.0.0.1")
