@@ -3,13 +3,11 @@ of it late."""
 
 from collections import deque
 from collections.abc import Callable
-from itertools import count
 from typing import Any, Final
 
 from lastcall.leases import messages
 from tests.simulation.world import Process, World
 
-_numbers = count(1)
 LATE: Final = 4.0
 """Seconds of real time after which, at the latest, a side learns that its connection broke."""
 
@@ -32,7 +30,7 @@ class Channel:
     """Both ends."""
 
     def __init__(self, world: World, verifier: Process, node: Process, *, encoded: bool) -> None:
-        self.number = next(_numbers)
+        self.number = next(world.numbers)
         self.verifier = End(verifier)
         self.node = End(node)
         self._world = world

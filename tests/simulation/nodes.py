@@ -1,6 +1,7 @@
 """A node's process: the real decisions of `leases.node`, driven in the order of `feed.leases`."""
 
 from collections.abc import Generator
+from math import isfinite
 from typing import Any, Final
 
 from lastcall.errors import LostRace, Unavailable
@@ -9,6 +10,7 @@ from lastcall.leases import margins
 from lastcall.leases.barrier import Outsider
 from lastcall.leases.messages import Happened, ProtocolError, Welcome
 from lastcall.leases.node import Cut, NodeSide, Remove, Send
+from lastcall.leases.view import Verdict as Placed
 from lastcall.leases.view import View
 from tests.simulation import statements
 from tests.simulation.channel import Channel
@@ -16,7 +18,7 @@ from tests.simulation.store import Server, State, Store
 from tests.simulation.truth import Token, Truth
 from tests.simulation.world import Process, World
 
-LEASE: Final = 6.0
+LEASE: Final = 4.0
 POLL: Final = 0.3
 Task = Generator[Any, Any, Any]
 
@@ -152,8 +154,7 @@ class Node(Asking):
 
     def _renew(self) -> Task:
         side = self.side
-        known = side.view
-        known_end = known.position
+        known = side.view.position
         now = self.clock()
         acked = side.acked(now)
         leased = sum(now < peer.kept_until for peer in side.peers)
@@ -165,15 +166,14 @@ class Node(Asking):
             return
         self._told, self._renewed_at = acked, noted
         now = self.clock()
-        if side.view is known:
-            side.durable(known_end.seq, now)
-            for position in self.open:
-                if position.epoch == known_end.epoch and position.seq <= known_end.seq:
-                    self._note_durable(position)
-        side.renewed(noted, end, now, self.store_now())
+        side.renewed(noted, known, end, now, self.store_now())
         self.deliver()
         if not side.view.contains(end):
             yield from self._read()
+        now = self.clock()
+        for position in self.open:
+            if isfinite(side.progress(position, now).certain_in):
+                self._note_durable(position)
 
     def _settle(self) -> Task:
         side = self.side
@@ -199,7 +199,8 @@ class Node(Asking):
         except ProtocolError:
             channel.close(channel.node)
         self.deliver()
-        self.look()
+        if self.side.all_acknowledged:
+            self.look()
 
     def _closed(self, channel: Channel) -> None:
         self.channels.pop(channel.number, None)
@@ -235,7 +236,7 @@ class Node(Asking):
         """A commit of this process was answered: its event is durable."""
         self.open.setdefault(position)
         if self.side is not None:
-            self.side.durable(position.seq, self.clock())
+            self.side.durable(position, self.clock())
             self._note_durable(position)
         self.wake()
 
@@ -250,7 +251,7 @@ class Node(Asking):
             return
         now = self.clock()
         for position in [*self.open]:
-            if position.epoch != self.side.view.epoch:
+            if self.side.view.place(position) is Placed.REFRESH:
                 del self.open[position]  # of a log that is no more
                 continue
             if self.side.progress(position, now).state == "confirmed":
@@ -297,10 +298,10 @@ class CommandLine(Asking):
         self.truth.durable(self.name, position)
         timelines = self.server.state.timelines
         outsider = Outsider(LEASE, position.epoch, timelines)
-        outsider.barrier.durable(position.seq, self.clock())
+        outsider.barrier.durable(position, self.clock())
         if f"{position.epoch} {timelines[-1].timeline}" not in self.server.state.settled:
             outsider.barrier.meet(self.clock())
-            outsider.barrier.durable(position.seq, self.clock())
+            outsider.barrier.durable(position, self.clock())
         while self.alive:
             if outsider.progress(position, self.clock()).state == "confirmed":
                 self.truth.confirmed(self.name, position)

@@ -216,8 +216,8 @@ class Run:
     def _check_at_once(self, position: Position) -> None:
         """Have every verifier check what has just been confirmed as over, and again later."""
         covered = self.truth.covers[position]
-        tokens = [token for token in self.truth.tokens if covered.intersection(token.shows)][-4:]
-        for delay in (0.0001, 1.0, 5.0):
+        tokens = [token for token in self.truth.tokens if covered.intersection(token.shows)][-3:]
+        for delay in (0.0001, 2.0):
             for verifier in self.verifiers:
                 for token in tokens:
                     verifier.soon(

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-LENGTH: Final = 45.0
+LENGTH: Final = 26.0
 """Seconds of real time of a run, before it is left alone."""
-REST: Final = 14.0
+REST: Final = 9.0
 """Seconds after that, in which all that is open must be confirmed."""
 
 
@@ -21,36 +21,36 @@ class Step:
 
 
 DEEDS: Final = {
-    "sign in": 14,
-    "refresh": 24,
-    "end session": 10,
-    "end user": 5,
-    "end user but one": 5,
-    "end account": 1,
-    "stale session": 2,
-    "stale user": 2,
-    "change key": 1,
-    "forget": 3,
-    "command line": 3,
-    "check": 40,
+    "sign in": 8,
+    "refresh": 14,
+    "end session": 6,
+    "end user": 3,
+    "end user but one": 3,
+    "end account": 0.5,
+    "stale session": 1,
+    "stale user": 1,
+    "change key": 0.5,
+    "forget": 2,
+    "command line": 2,
+    "check": 20,
 }
 """What people do, and how often, in a run."""
 FAULTS: Final = {
-    "pause node": 3,
-    "pause verifier": 3,
-    "machine sleeps": 2,
-    "kill node": 2,
-    "kill verifier": 1,
-    "fork verifier": 1,
-    "cut": 4,
-    "stall": 3,
-    "deaf": 2,
-    "slow store": 2,
-    "store cut off": 2,
-    "late durability": 2,
-    "failover": 1,
-    "lossy failover": 1,
-    "restore": 0.3,
+    "pause node": 2,
+    "pause verifier": 2,
+    "machine sleeps": 1,
+    "kill node": 1.2,
+    "kill verifier": 0.5,
+    "fork verifier": 0.5,
+    "cut": 2,
+    "stall": 2,
+    "deaf": 1,
+    "slow store": 1,
+    "store cut off": 1,
+    "late durability": 1,
+    "failover": 0.5,
+    "lossy failover": 0.6,
+    "restore": 0.15,
 }
 """What goes wrong, and how often, in a run."""
 

@@ -43,6 +43,8 @@ class Truth:
         self.covers: dict[Position, frozenset[str]] = {}
         self.over: set[str] = set()
         """What any event, on any log, has covered."""
+        self.stale: defaultdict[str, int] = defaultdict(int)
+        """From where on the tokens of a session or user are good."""
         self.first_confirmed: dict[Position, float] = {}
         self.on_confirmed: Callable[[Position], None] = lambda _: None
         self.floor = 0
@@ -60,6 +62,8 @@ class Truth:
 
     def happens(self, position: Position, account: str | None, event: Happened) -> None:
         """An event becomes visible: it covers what had begun."""
+        if event.kind.endswith("_stale"):
+            self.stale[event.session or event.user or ""] = position.seq
         covered = self._covered(account, event)
         if covered:
             self.covers[position] = covered
@@ -105,6 +109,8 @@ class Truth:
             return "something fails in this run"
         if self.over.intersection(token.shows):
             return "it is over"
+        if token.position.seq < max(self.stale[token.session], self.stale[token.user]):
+            return "it is from before a change"
         if token.position.seq < self.floor or self.world.now - token.made > 18.0:
             return "it is too old"
         return "it is before the first lease" if self.world.now < 3.0 else None

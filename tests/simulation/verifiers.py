@@ -88,7 +88,7 @@ class Verifier(Process):
                 self._connect(self.random.choice(alive))
             self._say(self.side.tick(self.clock()))
             due = self.side.due() - self.clock()
-            yield min(0.5, max(0.02, due))
+            yield min(0.4, max(0.05, due))
             if self.channel is None:
                 yield self.random.uniform(0.05, 1.0)
 

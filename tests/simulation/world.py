@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Generator
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -19,6 +20,7 @@ class World:
         """What a person who looks for a fault wants to read."""
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
+        self.numbers = count(1)
 
     def random(self, name: str) -> Random:
         """Give somebody a source of their own, so that nobody else's steps change what it gives."""

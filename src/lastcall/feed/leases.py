@@ -180,7 +180,7 @@ class Leases:
             return
         if self._side is not None:
             now = self._clock.lease()
-            self._side.durable(committed.events[-1].position.seq, now)
+            self._side.durable(committed.events[-1].position, now)
             self._woken.set()
             self._pending += [
                 (event.position, now) for event in committed.events if event.kind.endswith("_ended")
@@ -238,7 +238,7 @@ class Leases:
         for the rows of those that serve. What it asks about, it has committed or read here."""
         part = await self._store.read_log(position.seq)
         outsider = Outsider(self._lease, part.log.position.epoch, translation.timelines(part))
-        outsider.barrier.durable(position.seq, self._clock.lease())
+        outsider.barrier.durable(position, self._clock.lease())
         await self._look(outsider)
         return outsider
 
@@ -413,6 +413,8 @@ class Leases:
                 try:
                     part_of = translation.log(part, ring.jwk)
                     side.read(part_of, begun, self._clock.lease(), self._store_now())
+                    # On SQLite what can be read is durable (docs/decisions/0023).
+                    side.durable(side.view.position, self._clock.lease())
                 except ProtocolError:
                     log.warning("the database holds another log than before; it is read anew")
                     side.replace(await self._load(), self._clock.lease())
@@ -428,7 +430,7 @@ class Leases:
         """Renew the lease, and write what has been acknowledged (rules 7, 8 and 11)."""
         async with self._busy:
             side = self.side
-            known = side.view.seq
+            known = side.view.position
             acked = self._acknowledged(side)
             noted = self._clock.lease()
             try:
@@ -439,8 +441,7 @@ class Leases:
                 return
             self._told, self._renewed_at = acked, noted
             now = self._clock.lease()
-            side.durable(known, now)
-            side.renewed(noted, renewed.position, now, self._store_now())
+            side.renewed(noted, known, renewed.position, now, self._store_now())
             self._deliver(side)
         if not side.view.contains(renewed.position):
             await self._read()

@@ -59,6 +59,15 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class _Promise:
+    """A lease that the store has given: until when, and with what known before and after."""
+
+    until: float
+    known: Position
+    end: Position
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """Say this on a connection, after what was said before."""
 
@@ -102,17 +111,20 @@ class NodeSide:
         self._recent: deque[tuple[str | None, Happened]] = deque(maxlen=RECENT)
         self._applied: deque[tuple[int, float]] = deque()
         """When the log's ends of the last seconds were applied."""
-        self._promised: tuple[Position, float] | None = None
+        self._promised: _Promise | None = None
         self._snapshots: dict[str, tuple[FromNode, ...]] = {}
         self._silent: set[Peer] = set()
         """Those who were told what is newest and have not acknowledged it."""
 
     # The store.
 
-    def renewed(self, noted: float, end: Position, now: float, store_now: float) -> None:
-        """The store has renewed the lease that was asked for when the clock showed `noted`, and its
-        log ended there (rules 7 and 8): the lease is used once all of that is applied."""
-        self._promised = (end, noted + self.lease)
+    def renewed(
+        self, noted: float, known: Position, end: Position, now: float, store_now: float
+    ) -> None:
+        """The store has renewed the lease that was asked for when the clock showed `noted` and all
+        up to `known` was applied, and its log ended at `end` (rules 7 and 8): the lease is used
+        once all of that is applied."""
+        self._promised = _Promise(noted + self.lease, known, end)
         self._use_promise(now, store_now)
 
     def fenced(self, name: str, view: View) -> None:
@@ -163,9 +175,9 @@ class NodeSide:
             self._snapshots.clear()
             self._tell(self.view.seq)
 
-    def durable(self, seq: int, now: float) -> None:
-        """All up to this place is known durable (rule 10)."""
-        self._barrier.durable(seq, now)
+    def durable(self, position: Position, now: float) -> None:
+        """All up to this position is known durable (rule 10)."""
+        self._barrier.durable(position, now)
 
     def unsettled(self, now: float) -> None:
         """The store doesn't call its timeline settled (rule 6)."""
@@ -270,13 +282,12 @@ class NodeSide:
         seq = position.seq
         leased = [peer for peer in self._peers.values() if now < peer.kept_until]
         acknowledged = sum(self._reached(peer, seq) for peer in leased)
-        certain_in = self._barrier.certain_in(seq, now)
-        known = self.view.contains(position)
+        certain_in = self._barrier.certain_in(position, self.view.place, now)
         elsewhere, told = self._barrier.verifiers(seq)
         # What is visible can still be lost with its server, and their acknowledgements with it: only
         # what is known durable is confirmed by anybody's word.
         confirmed = certain_in <= 0 or (
-            known
+            self.view.contains(position)
             and isfinite(certain_in)
             and acknowledged == len(leased)
             and self._barrier.all_acknowledged(seq, self.view.contains, now)
@@ -301,11 +312,15 @@ class NodeSide:
             self._show(connection, peer)
 
     def _use_promise(self, now: float, store_now: float) -> None:
-        if self._promised is None or not self.view.contains(self._promised[0]):
+        promise = self._promised
+        if promise is None or not self.view.contains(promise.end):
             return
-        self.view.leased_until = max(self.view.leased_until, self._promised[1])
+        self.view.leased_until = max(self.view.leased_until, promise.until)
         self.view.store_ahead = store_now - now
         self._promised = None
+        if promise.known.seq <= promise.end.seq and self.view.contains(promise.known):
+            # A write that began later was answered, and its log contains this (rule 10).
+            self._barrier.durable(promise.known, now)
         for peer in self._connected.values():
             self._grant(peer, now, store_now)
 
