@@ -46,6 +46,9 @@ class Channel:
             raw = messages.write(message)
             is_node = to is self.node
             message = (messages.read_from_verifier if is_node else messages.read_from_node)(raw)
+        if to.process.ambush and isinstance(message, messages.Grant):
+            to.process.pause(to.process.ambush)
+            to.process.ambush = 0.0
         at = self._world.now + self._random.uniform(0.0005, 0.02) + to.delay
         to.last = max(at, to.last)
         self._world.at(to.last, lambda: self._arrive(to, message))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 from lastcall.errors import LostRace, Unavailable
 from lastcall.events import Position
@@ -34,6 +35,12 @@ class Outcome:
 class Run:
     """A seed's run with some of its steps."""
 
+    again: Sequence[float] = (0.0001, 2.0)
+    """How many seconds after a confirmation what it covers is checked by every verifier."""
+
+    lengths: Sequence[float] = (0.1, 0.6, 1.0, 0.0)
+    """How many leases what goes wrong may last; 0: up to two."""
+
     def __init__(self, seed: int, steps: Sequence[Step], *, calm: bool) -> None:
         self.world = World(str(seed))
         self.random = self.world.random("run")
@@ -45,6 +52,8 @@ class Run:
         self.nodes = [self._node(f"n{number}") for number in range(self.random.choice((1, 2, 3)))]
         self.verifiers = [self._verifier(f"v{number}") for number in range(3)]
         self.backup: State | None = None
+        self.visible: dict[Any, Position] = {}
+        """Where each ending became visible, as no process can know."""
         self._sessions = 0
         for step in steps:
             self.world.at(step.at, lambda step=step: self._take(step))  # type: ignore[misc]
@@ -164,6 +173,7 @@ class Run:
         """Have the truth know of its event when it is visible."""
 
         def seen(position: Position) -> None:
+            self.visible[transaction.execute] = position
             for server in self.store.servers:
                 if server.state.epoch == position.epoch:
                     found = server.state.events.get(position.seq)
@@ -176,10 +186,14 @@ class Run:
     def _end(self, node: Node, transaction: Transaction) -> Task:
         try:
             position = yield from node.commit(transaction)
-        except (Unavailable, LostRace):
-            return None
+        except LostRace:
+            return
+        except Unavailable:  # of unknown outcome, so not done (rule 15)
+            known = self.visible.get(transaction.execute)
+            if not self.store.unknown_is_done or known is None:
+                return
+            position = known
         node.ended(position)
-        return position
 
     def _change_key(self, node: Node) -> Task:
         self._sessions += 1
@@ -217,7 +231,7 @@ class Run:
         """Have every verifier check what has just been confirmed as over, and again later."""
         covered = self.truth.covers[position]
         tokens = [token for token in self.truth.tokens if covered.intersection(token.shows)][-3:]
-        for delay in (0.0001, 2.0):
+        for delay in self.again:
             for verifier in self.verifiers:
                 for token in tokens:
                     verifier.soon(
@@ -230,7 +244,7 @@ class Run:
     # What goes wrong.
 
     def _fail(self, kind: str, random: Random) -> None:
-        seconds = random.choice((0.5, 2.5, LEASE, random.uniform(0.1, 2 * LEASE)))
+        seconds = random.choice(self.lengths) * LEASE or random.uniform(0.1, 2 * LEASE)
         world, store = self.world, self.store
         node, verifier = random.choice(self.nodes), random.choice(self.verifiers)
         match kind:
@@ -240,6 +254,8 @@ class Run:
             case "pause verifier":
                 verifier.pause(seconds)
                 world.tell(f"{verifier.name} pauses for {seconds:.1f} s")
+            case "pause verifier at a grant":
+                verifier.ambush = seconds
             case "machine sleeps":
                 verifier.pause(seconds, asleep=True)
                 world.tell(f"{verifier.name} sleeps for {seconds:.1f} s")

@@ -38,6 +38,7 @@ DEEDS: Final = {
 FAULTS: Final = {
     "pause node": 2,
     "pause verifier": 2,
+    "pause verifier at a grant": 0.5,
     "machine sleeps": 1,
     "kill node": 1.2,
     "kill verifier": 0.5,

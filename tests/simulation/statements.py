@@ -26,6 +26,14 @@ class Rules:
     one_snapshot = True
     """Position and check come from one statement (rule 2)."""
 
+    spares_the_living = True
+    """An ending may spare only a session that lives (rule 3)."""
+
+    @staticmethod
+    def stamp(end: Position) -> Position:
+        """What a token carries: a position, not an instant (rule 3)."""
+        return end
+
 
 def register(name: str, lease: float) -> Transaction:
     """Add a node's row."""
@@ -91,7 +99,7 @@ def begin(truth: Truth, session: str, user: str, account: str, start: Position) 
         if not state.holds(start):
             raise LostRace
         begun = start if Rules.position_at_start else state.end
-        first = begun if Rules.first_token_of_session else state.end
+        first = begun if Rules.first_token_of_session else Rules.stamp(state.end)
         token = Token(f"{session}.0", session, user, account, first, newest_key(state))
         truth.mints(token.id, session)
 
@@ -111,11 +119,15 @@ def refresh(truth: Truth, session: str, number: int) -> Transaction:
         if not state.alive(session):
             raise LostRace
         row = state.sessions[session]
-        token = Token(
-            f"{session}.{number}", session, row.user, row.account, state.end, newest_key(state)
-        )
+        end, key = Rules.stamp(state.end), newest_key(state)
+        token = Token(f"{session}.{number}", session, row.user, row.account, end, key)
         truth.mints(token.id, session)
-        return (lambda _: None), token
+
+        def redo(later: State) -> None:
+            if not Rules.one_snapshot and later is state:
+                object.__setattr__(token, "position", later.end)
+
+        return redo, token
 
     return Transaction("refresh", (f"session {session}",), execute)
 
@@ -127,7 +139,7 @@ def end(account: str | None, event: Happened) -> Transaction:
     lock = f"session {event.session}" if event.session else f"owner {owner}"
 
     def execute(server: Server) -> tuple[Redo, Position]:
-        if event.spared is not None and not server.state.alive(event.spared):
+        if event.spared and Rules.spares_the_living and not server.state.alive(event.spared):
             raise LostRace
         if event.kind == "key_revoked" and len(server.state.keys) < 2:
             raise LostRace

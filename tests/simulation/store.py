@@ -2,7 +2,7 @@
 durable later, and answered after that; a standby may know less than its primary."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -216,6 +216,10 @@ class Store:
     """The first event on a new timeline opens it (rule 6)."""
     names = True
     """Timelines have random names."""
+    holds: Mapping[str, float] = {}
+    """How many seconds longer transactions of a name may take, from their statement on."""
+    late: Mapping[str, float] = {}
+    """How many seconds longer they may be on their way before it."""
     unknown_is_done = False
     """A commit that was cut off is taken as done: against rule 15."""
 
@@ -234,9 +238,6 @@ class Store:
         """Until then commits are visible long before they are durable."""
         self.cut: dict[str, float] = {}
         """Who can't reach the store, until when."""
-        self.hold: Callable[[Transaction], float] = lambda _: 0.0
-        """How much longer a transaction takes, for scenarios."""
-        self.delay_answer: Callable[[Transaction], float] = lambda _: 0.0
         self.listeners: list[Callable[[Server], None]] = []
         self.epochs = 1
 
@@ -245,7 +246,8 @@ class Store:
     def working(self, transaction: Transaction) -> float:
         """How long after its statement a commit is visible."""
         slow = self.world.now < self.slow_until and self.random.random() < 0.5
-        return self.random.uniform(0.0, 3.0 if slow else 0.02) + self.hold(transaction)
+        held = self.holds.get(transaction.name, 0.0) * self.random.choice((0.0, 0.0, 1.0))
+        return self.random.uniform(0.0, 3.0 if slow else 0.02) + held
 
     def lag(self, _transaction: Transaction) -> float:
         """How long after that it is durable."""
@@ -264,39 +266,40 @@ class Store:
 
         def arrive(reply: Reply) -> None:
             inner = Reply()
-            extra = self.delay_answer(transaction)
-            inner.then(lambda v, e: self._back(process, reply, v, e, extra))
+            inner.then(lambda v, e: self._back(process, reply, v, e))
             server.begin(transaction, inner)
 
-        return self._ask(process, server, arrive, 7.0)
+        late = self.late.get(transaction.name, 0.0) * self.random.choice((0.0, 0.0, 1.0))
+        return self._ask(process, server, arrive, 7.0, late)
 
     def read(self, process: Process, server: Server, statement: Callable[[State], Any]) -> Reply:
         """Read, by one statement. Raises Unavailable."""
 
         def arrive(reply: Reply) -> None:
-            self._back(process, reply, statement(server.state), None, 0.0)
+            self._back(process, reply, statement(server.state), None)
 
         return self._ask(process, server, arrive, 3.0)
 
     def _ask(
-        self, process: Process, server: Server, arrive: Callable[[Reply], None], patience: float
+        self, process: Process, server: Server, arrive: Callable[[Reply], None], patience: float,
+        late: float = 0.0,
     ) -> Reply:
         reply = Reply()
         if not self._reaches(process) or server.gone:
             self.world.after(0.5, lambda: reply.give(error=Unavailable("cut off")))
             return reply
-        self.world.after(self.way(), lambda: arrive(reply))
+        self.world.after(self.way() + late, lambda: arrive(reply))
         self.world.after(patience, lambda: reply.give(error=Unavailable("no answer")))
         return reply
 
     def _back(
-        self, process: Process, reply: Reply, value: Any, error: Exception | None, extra: float  # noqa: ANN401
+        self, process: Process, reply: Reply, value: Any, error: Exception | None  # noqa: ANN401
     ) -> None:  # fmt: skip
         def arrive() -> None:
             if self._reaches(process):
                 reply.give(value, error)
 
-        self.world.after(self.way() + extra, arrive)
+        self.world.after(self.way(), arrive)
 
     def _reaches(self, process: Process) -> bool:
         return self.world.now >= self.cut.get(process.name, 0.0)

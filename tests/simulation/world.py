@@ -84,6 +84,8 @@ class Process:
         self._wall = self.random.uniform(-4, 4) * 3600
         self._slept = 0.0
         self.alive = True
+        self.ambush = 0.0
+        """For how long it pauses as soon as a grant is under way to it."""
         self._paused_until = 0.0
         self._sleepers: dict[int, Callable[[], None]] = {}
         self._sleeps = 0
