@@ -376,7 +376,7 @@ class Leases:
         if self._side is None:
             self._side = NodeSide(name, self._lease, view)
         else:
-            self._side.fenced(name, view)
+            self._side.fenced(name, view, self._clock.lease())
         self._deliver(self._side)
 
     async def _load(self) -> View:
@@ -423,7 +423,6 @@ class Leases:
         """Renew the lease, and write what has been acknowledged (rules 7, 8 and 11)."""
         async with self._busy:
             side = self.side
-            known = side.view.seq
             acked = self._acknowledged(side)
             noted = self._clock.lease()
             try:
@@ -434,7 +433,6 @@ class Leases:
                 return
             self._told, self._renewed_at = acked, noted
             now = self._clock.lease()
-            side.durable(known, now)
             side.renewed(noted, renewed.position, now, self._store_now())
             self._deliver(side)
         if not side.view.contains(renewed.position):

@@ -62,6 +62,9 @@ class Barrier:
         until every lease of before has run out (rule 6)."""
         self._grace_until = max(self._grace_until, now + self._wait)
         self._durable.clear()
+        # A beat that was lost may come again: it says nothing of when it was seen before.
+        self._since.clear()
+        self._rows = None
 
     def settled(self, now: float) -> bool:
         """Whether rows may speak."""

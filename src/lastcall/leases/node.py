@@ -1,5 +1,6 @@
 """What a node decides: its lease from the store, those of its verifiers, and what is confirmed."""
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -111,14 +112,23 @@ class NodeSide:
     def renewed(self, noted: float, end: Position, now: float, store_now: float) -> None:
         """The store has renewed the lease that was asked for when the clock showed `noted`, and its
         log ended there (rules 7 and 8): the lease is used once all of that is applied."""
+        known = self.view.position
+        if (end.epoch, end.timeline) == (known.epoch, known.timeline):
+            if end.seq < known.seq:
+                return  # a log that lacks what is known here: its answer is not applied (rule 6)
+            # A write begun later was answered, and its log contains all that is known (rule 10).
+            self._barrier.durable(known.seq, now)
         self._promised = (end, noted + self.lease)
         self._use_promise(now, store_now)
 
-    def fenced(self, name: str, view: View) -> None:
+    def fenced(self, name: str, view: View, now: float) -> None:
         """The row is gone: no lease, and a new name. The verifiers stay, with their positions, and
         get all that follows from the log as it is now (rule 8)."""
         self.name = name
         self._promised = None
+        # The log may be another one, too: its renewal may have been what told (rule 6).
+        if view.epoch != self.view.epoch or view.timelines != self.view.timelines:
+            self._barrier.meet(now)
         self._reset(view)
 
     def read(self, part: Log, begun: float, now: float, store_now: float) -> None:
@@ -127,8 +137,11 @@ class NodeSide:
         that doesn't go on from here: read it anew and call `replace` (rule 6)."""
         before = self.view.seq
         known = place(self.view.position, part.end.epoch, part.timelines, part.end.seq)
-        if known is not Verdict.LIVES or any(
-            event.seq != seq for seq, (_, event) in enumerate(part.events, before + 1)
+        # What is below the floor can't be read any more: were nothing above it, no gap would show.
+        if (
+            known is not Verdict.LIVES
+            or before < part.floor
+            or any(event.seq != seq for seq, (_, event) in enumerate(part.events, before + 1))
         ):
             raise ProtocolError("the log has another past than was known")
         opened = len(self.view.timelines)
@@ -175,8 +188,9 @@ class NodeSide:
 
     def see(self, rows: Iterable[Row], end: Position, now: float) -> None:
         """All nodes' rows and the log's end, of one snapshot (rule 10)."""
-        if end.epoch != self.view.epoch:
-            return
+        known = self.view.position
+        if (end.epoch, end.timeline) != (known.epoch, known.timeline):
+            return  # rows of a log that is not known to contain what is known here (rules 6 and 10)
         others = [row for row in rows if row.id != self.name]
         self.outputs += [Remove(row) for row in self._barrier.see(others, end.seq, now)]
 
@@ -238,7 +252,8 @@ class NodeSide:
         ]
         for key in gone:
             del self._peers[key]
-        while self._applied and now - self._applied[0][1] > 2 * margins.UNACKNOWLEDGED:
+        # The newest that is due stays: who has not acknowledged it is overdue until then (rule 9).
+        while len(self._applied) > 1 and now - self._applied[1][1] >= margins.UNACKNOWLEDGED:
             self._applied.popleft()
 
     @property
@@ -268,8 +283,10 @@ class NodeSide:
         seq = position.seq
         leased = [peer for peer in self._peers.values() if now < peer.kept_until]
         acknowledged = sum(self._reached(peer, seq) for peer in leased)
-        certain_in = self._barrier.certain_in(seq, now)
         known = self.view.contains(position)
+        # Places are of this log: a position of another one is never known durable by them.
+        on_log = self.view.place(position) is not Verdict.REFRESH
+        certain_in = self._barrier.certain_in(seq, now) if on_log else math.inf
         elsewhere, told = self._barrier.verifiers(seq)
         confirmed = certain_in <= 0 or (
             known
