@@ -62,7 +62,7 @@ def test_what_is_good_must_not_be_refused(verdict: str) -> None:
 
 
 def test_a_history_is_read_as_it_was_written() -> None:
-    history = [
+    history: list[Record] = [
         Durable(1.0, "node", "e1"),
         Confirming(2.0, "node", "e1"),
         ENDED,

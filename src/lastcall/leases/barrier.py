@@ -61,10 +61,14 @@ class Barrier:
         """A timeline or an epoch is met that the store does not call settled: rows say nothing
         until every lease of before has run out (rule 6)."""
         self._grace_until = max(self._grace_until, now + self._wait)
-        self._durable.clear()
         # A beat that was lost may come again: it says nothing of when it was seen before.
         self._since.clear()
         self._rows = None
+
+    def lose(self, now: float) -> None:
+        """The log is another one than before, which may lack what was known durable of that."""
+        self._durable.clear()
+        self.meet(now)
 
     def settled(self, now: float) -> bool:
         """Whether rows may speak."""

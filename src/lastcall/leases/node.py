@@ -127,7 +127,9 @@ class NodeSide:
         self.name = name
         self._promised = None
         # The log may be another one, too: its renewal may have been what told (rule 6).
-        if view.epoch != self.view.epoch or view.timelines != self.view.timelines:
+        if not view.contains(self.view.position):
+            self._barrier.lose(now)
+        elif view.timelines != self.view.timelines:
             self._barrier.meet(now)
         self._reset(view)
 
@@ -164,7 +166,7 @@ class NodeSide:
         """The store holds another log than before: what was known is dropped, lease first, and its
         verifiers get a snapshot (rule 6)."""
         self._promised = None
-        self._barrier.meet(now)
+        self._barrier.lose(now)
         self._reset(view)
 
     def forget(self, floor: int) -> None:
@@ -288,8 +290,10 @@ class NodeSide:
         on_log = self.view.place(position) is not Verdict.REFRESH
         certain_in = self._barrier.certain_in(seq, now) if on_log else math.inf
         elsewhere, told = self._barrier.verifiers(seq)
+        # Not by rows either while it may be lost: what is visible need not be durable (rule 15).
         confirmed = certain_in <= 0 or (
             known
+            and certain_in < math.inf
             and acknowledged == len(leased)
             and self._barrier.all_acknowledged(seq, self.view.contains, now)
         )
