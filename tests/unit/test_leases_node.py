@@ -97,7 +97,7 @@ def test_a_renewal_makes_durable_what_was_known_when_it_was_asked_for() -> None:
 
 def test_a_position_of_another_log_is_not_confirmed_by_its_number() -> None:
     side = node(5)
-    side.durable(5, 0.0)
+    side.durable(at(5), 0.0)
     assert side.progress(at(4), WAIT).state == "confirmed"
     assert side.progress(at(4, Timeline(1, "twin")), WAIT).state == "confirming"
 
@@ -105,7 +105,7 @@ def test_a_position_of_another_log_is_not_confirmed_by_its_number() -> None:
 def test_a_fenced_node_that_meets_a_new_timeline_waits_before_rows_speak() -> None:
     side = node(2)
     side.fenced("node-two", view(4, PROMOTED), 10.0)
-    side.durable(4, 10.0 + WAIT / 2)
+    side.durable(at(4, SECOND), 10.0 + WAIT / 2)
     side.see([], at(4, SECOND), 10.0)
     assert side.progress(at(4, SECOND), 10.0).state == "confirming"
     assert not side.settled(10.0 + WAIT - 0.1)
@@ -115,7 +115,7 @@ def test_a_fenced_node_that_meets_a_new_timeline_waits_before_rows_speak() -> No
 
 def test_a_fenced_node_on_the_same_log_goes_on_with_what_it_knows_durable() -> None:
     side = node(2)
-    side.durable(2, 0.0)
+    side.durable(at(2), 0.0)
     side.fenced("node-two", view(2), 10.0)
     assert side.settled(10.0)
     assert side.progress(at(2), 10.0).certain_in == pytest.approx(WAIT - 10.0)
@@ -160,3 +160,10 @@ def test_a_row_whose_beat_stands_still_is_removed_after_its_longest_lease() -> N
     assert Remove(row) not in side.outputs
     side.see([row], at(1), kept(2 * LEASE))
     assert side.outputs[-1] == Remove(row)
+
+
+def test_a_commit_on_a_timeline_that_has_not_been_read_makes_nothing_else_durable() -> None:
+    side = node(2)
+    side.read(Log(at(4), 0, BORN, ended(3, 4)), 0.0, 0.0, 0.0)
+    side.durable(at(7, SECOND), 0.0)
+    assert side.progress(at(4), 10 * WAIT).state == "confirming"

@@ -175,7 +175,7 @@ class Leases:
             return
         if self._side is not None:
             now = self._clock.lease()
-            self._side.durable(committed.events[-1].position.seq, now)
+            self._side.durable(committed.events[-1].position, now)
             self._woken.set()
             self._pending += [
                 (event.position, now) for event in committed.events if event.kind.endswith("_ended")

@@ -176,9 +176,12 @@ class NodeSide:
             self._snapshots.clear()
             self._tell(self.view.seq)
 
-    def durable(self, seq: int, now: float) -> None:
-        """All up to this place is known durable (rule 10)."""
-        self._barrier.durable(seq, now)
+    def durable(self, position: Position, now: float) -> None:
+        """All up to this position is known durable (rule 10). On a timeline that has not been read
+        it says nothing of what is known here, which may have been lost on the way there."""
+        known = self.view.position
+        if (position.epoch, position.timeline) == (known.epoch, known.timeline):
+            self._barrier.durable(position.seq, now)
 
     def unsettled(self, now: float) -> None:
         """The store doesn't call its timeline settled (rule 6)."""
