@@ -2,6 +2,7 @@
 can't fail."""
 
 import contextlib
+import math
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
@@ -185,6 +186,17 @@ def _never(*_: Any) -> None:  # noqa: ANN401
     return None
 
 
+_progress = node.NodeSide.progress
+
+
+def _visible(self: node.NodeSide, position: Position, now: float) -> barrier.Progress:
+    """What is visible is taken as durable."""
+    known = self._barrier
+    if math.isinf(known.certain_in(position.seq, now)) and self.view.contains(position):
+        known._durable.append((position.seq, now))
+    return _progress(self, position, now)
+
+
 BUSY: Final = {"end session": 50, "command line": 10, "sign in": 40, "check": 60}
 LONG: Final = (1.6, 2.0)
 MUTANTS: Final = (
@@ -252,6 +264,6 @@ MUTANTS: Final = (
     Mutant("never-acknowledging verifier that is waited for", (
         MUTE, patch.object(barrier.Barrier, "certain_in", lambda *_: float("inf")))),
     Mutant("acknowledgements of what is not known durable",
-           (patch.object(node, "isfinite", lambda _: True),),
+           (patch.object(node.NodeSide, "progress", _visible),),
            often={"lossy failover": 3, "late durability": 4}),
 )  # fmt: skip

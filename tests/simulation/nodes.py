@@ -94,7 +94,10 @@ class Node(Asking):
             if self.side is None:
                 self.side = NodeSide(name, LEASE, view)
             else:
-                self.side.fenced(name, view)
+                if not view.contains(self.side.view.position):
+                    self._durable.clear()
+                    self.label += "~"
+                self.side.fenced(name, view, self.clock())
             if not settled:
                 self.side.unsettled(self.clock())
             self.deliver()
@@ -154,7 +157,6 @@ class Node(Asking):
 
     def _renew(self) -> Task:
         side = self.side
-        known = side.view.position
         now = self.clock()
         acked = side.acked(now)
         leased = sum(now < peer.kept_until for peer in side.peers)
@@ -166,7 +168,7 @@ class Node(Asking):
             return
         self._told, self._renewed_at = acked, noted
         now = self.clock()
-        side.renewed(noted, known, end, now, self.store_now())
+        side.renewed(noted, end, now, self.store_now())
         self.deliver()
         if not side.view.contains(end):
             yield from self._read()
@@ -237,7 +239,8 @@ class Node(Asking):
         self.open.setdefault(position)
         if self.side is not None:
             self.side.durable(position, self.clock())
-            self._note_durable(position)
+            if isfinite(self.side.progress(position, self.clock()).certain_in):
+                self._note_durable(position)
         self.wake()
 
     def _note_durable(self, position: Position) -> None:
@@ -298,10 +301,10 @@ class CommandLine(Asking):
         self.truth.durable(self.name, position)
         timelines = self.server.state.timelines
         outsider = Outsider(LEASE, position.epoch, timelines)
-        outsider.barrier.durable(position, self.clock())
+        outsider.barrier.durable(position.seq, self.clock())
         if f"{position.epoch} {timelines[-1].timeline}" not in self.server.state.settled:
             outsider.barrier.meet(self.clock())
-            outsider.barrier.durable(position, self.clock())
+            outsider.barrier.durable(position.seq, self.clock())
         while self.alive:
             if outsider.progress(position, self.clock()).state == "confirmed":
                 self.truth.confirmed(self.name, position)

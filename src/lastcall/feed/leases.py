@@ -238,7 +238,7 @@ class Leases:
         for the rows of those that serve. What it asks about, it has committed or read here."""
         part = await self._store.read_log(position.seq)
         outsider = Outsider(self._lease, part.log.position.epoch, translation.timelines(part))
-        outsider.barrier.durable(position, self._clock.lease())
+        outsider.barrier.durable(position.seq, self._clock.lease())
         await self._look(outsider)
         return outsider
 
@@ -381,7 +381,7 @@ class Leases:
         if self._side is None:
             self._side = NodeSide(name, self._lease, view)
         else:
-            self._side.fenced(name, view)
+            self._side.fenced(name, view, self._clock.lease())
         self._deliver(self._side)
 
     async def _load(self) -> View:
@@ -430,7 +430,6 @@ class Leases:
         """Renew the lease, and write what has been acknowledged (rules 7, 8 and 11)."""
         async with self._busy:
             side = self.side
-            known = side.view.position
             acked = self._acknowledged(side)
             noted = self._clock.lease()
             try:
@@ -441,7 +440,7 @@ class Leases:
                 return
             self._told, self._renewed_at = acked, noted
             now = self._clock.lease()
-            side.renewed(noted, known, renewed.position, now, self._store_now())
+            side.renewed(noted, renewed.position, now, self._store_now())
             self._deliver(side)
         if not side.view.contains(renewed.position):
             await self._read()

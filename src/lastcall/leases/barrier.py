@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
 from lastcall.events import Position
@@ -42,9 +41,8 @@ class Barrier:
 
     def __init__(self, lease: float) -> None:
         self._wait = margins.kept(lease)
-        self._durable: deque[tuple[int, float, Position]] = deque()
-        """Places in the log, and since when all up to there is known durable; both grow. With the
-        whole position of each: another log may have an event of the same number."""
+        self._durable: deque[tuple[int, float]] = deque()
+        """Places in the log, and since when all up to there is known durable; both grow."""
         self._since: dict[str, tuple[int, float]] = {}
         """Each other node's beat, and since when it has not moved, as this process saw it."""
         self._rows: tuple[Row, ...] | None = None
@@ -52,21 +50,25 @@ class Barrier:
         """The log's end in the snapshot that holds the rows."""
         self._grace_until = -math.inf
 
-    def durable(self, position: Position, now: float) -> None:
-        """All up to this position is durable: its commit was answered, or that of a later write."""
-        if not self._durable or position.seq > self._durable[-1][0]:
-            self._durable.append((position.seq, now, position))
+    def durable(self, seq: int, now: float) -> None:
+        """All up to this place is durable: its commit was answered, or that of a later write."""
+        if not self._durable or seq > self._durable[-1][0]:
+            self._durable.append((seq, now))
             while len(self._durable) > 1 and now - self._durable[1][1] >= self._wait:
                 self._durable.popleft()
 
     def meet(self, now: float) -> None:
         """A timeline or an epoch is met that the store does not call settled: rows say nothing
-        until every lease of before has run out (rule 6). What is known durable stays so."""
+        until every lease of before has run out (rule 6)."""
         self._grace_until = max(self._grace_until, now + self._wait)
+        # A beat that was lost may come again: it says nothing of when it was seen before.
+        self._since.clear()
+        self._rows = None
 
-    def lose(self) -> None:
-        """The log is another one: what was known durable was of the one before."""
+    def lose(self, now: float) -> None:
+        """The log is another one than before, which may lack what was known durable of that."""
         self._durable.clear()
+        self.meet(now)
 
     def settled(self, now: float) -> bool:
         """Whether rows may speak."""
@@ -89,21 +91,13 @@ class Barrier:
         """For how many seconds another node's beat has not moved, as far as was seen here."""
         return now - self._since[node][1] if node in self._since else 0.0
 
-    def certain_in(
-        self, position: Position, find: Callable[[Position], Verdict], now: float
-    ) -> float:
-        """In how many seconds every lease that does not know this position has run out; infinite
-        while it is not known durable. `find` says where in the log a position is."""
-        found = find(position)
-        if found is Verdict.REFRESH:
-            return math.inf  # it is on another log: lost, or from before a restore
-        at = bisect_left(self._durable, (position.seq,))
-        for _, since, durable in islice(self._durable, at, None):
-            # What is durable says so of what came before it: on its own timeline, or on the log as
-            # it is known here. What is not read yet may be on another one.
-            if durable.timeline == position.timeline or find(durable) is found is Verdict.LIVES:
-                return max(0.0, since + self._wait - now)
-        return math.inf
+    def certain_in(self, seq: int, now: float) -> float:
+        """In how many seconds every lease that does not know this place has run out; infinite while
+        it is not known durable."""
+        at = bisect_left(self._durable, (seq, -math.inf))
+        if at == len(self._durable):
+            return math.inf
+        return max(0.0, self._durable[at][1] + self._wait - now)
 
     def verifiers(self, seq: int) -> tuple[int, int]:
         """How many verifiers the other nodes have, and for how many of them their rows speak."""
@@ -140,18 +134,14 @@ class Outsider:
 
     def progress(self, position: Position, now: float) -> Progress:
         """Say how far a termination has come."""
-        certain_in = self.barrier.certain_in(position, self._find, now)
+        certain_in = self.barrier.certain_in(position.seq, now)
         confirmed = certain_in <= 0 or (
-            math.isfinite(certain_in)
-            and self._contains(position)
+            self._contains(position)
             and self.barrier.all_acknowledged(position.seq, self._contains, now)
         )
         state: Literal["confirmed", "confirming"] = "confirmed" if confirmed else "confirming"
         verifiers, acknowledged = self.barrier.verifiers(position.seq)
         return Progress(state, 0.0 if confirmed else certain_in, verifiers, acknowledged)
 
-    def _find(self, position: Position) -> Verdict:
-        return place(position, self._epoch, self._timelines, self._end)
-
     def _contains(self, position: Position) -> bool:
-        return self._find(position) is Verdict.LIVES
+        return place(position, self._epoch, self._timelines, self._end) is Verdict.LIVES

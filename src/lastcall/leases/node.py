@@ -1,10 +1,10 @@
 """What a node decides: its lease from the store, those of its verifiers, and what is confirmed."""
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import isfinite
 from typing import Final
 
 from lastcall.events import Position
@@ -59,15 +59,6 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Promise:
-    """A lease that the store has given: until when, and with what known before and after."""
-
-    until: float
-    known: Position
-    end: Position
-
-
-@dataclass(frozen=True, slots=True)
 class Send:
     """Say this on a connection, after what was said before."""
 
@@ -111,27 +102,35 @@ class NodeSide:
         self._recent: deque[tuple[str | None, Happened]] = deque(maxlen=RECENT)
         self._applied: deque[tuple[int, float]] = deque()
         """When the log's ends of the last seconds were applied."""
-        self._promised: _Promise | None = None
+        self._promised: tuple[Position, float] | None = None
         self._snapshots: dict[str, tuple[FromNode, ...]] = {}
         self._silent: set[Peer] = set()
         """Those who were told what is newest and have not acknowledged it."""
 
     # The store.
 
-    def renewed(
-        self, noted: float, known: Position, end: Position, now: float, store_now: float
-    ) -> None:
-        """The store has renewed the lease that was asked for when the clock showed `noted` and all
-        up to `known` was applied, and its log ended at `end` (rules 7 and 8): the lease is used
-        once all of that is applied."""
-        self._promised = _Promise(noted + self.lease, known, end)
+    def renewed(self, noted: float, end: Position, now: float, store_now: float) -> None:
+        """The store has renewed the lease that was asked for when the clock showed `noted`, and its
+        log ended there (rules 7 and 8): the lease is used once all of that is applied."""
+        known = self.view.position
+        if (end.epoch, end.timeline) == (known.epoch, known.timeline):
+            if end.seq < known.seq:
+                return  # a log that lacks what is known here: its answer is not applied (rule 6)
+            # A write begun later was answered, and its log contains all that is known (rule 10).
+            self._barrier.durable(known.seq, now)
+        self._promised = (end, noted + self.lease)
         self._use_promise(now, store_now)
 
-    def fenced(self, name: str, view: View) -> None:
+    def fenced(self, name: str, view: View, now: float) -> None:
         """The row is gone: no lease, and a new name. The verifiers stay, with their positions, and
         get all that follows from the log as it is now (rule 8)."""
         self.name = name
         self._promised = None
+        # The log may be another one, too: its renewal may have been what told (rule 6).
+        if not view.contains(self.view.position):
+            self._barrier.lose(now)
+        elif view.timelines != self.view.timelines:
+            self._barrier.meet(now)
         self._reset(view)
 
     def read(self, part: Log, begun: float, now: float, store_now: float) -> None:
@@ -140,8 +139,11 @@ class NodeSide:
         that doesn't go on from here: read it anew and call `replace` (rule 6)."""
         before = self.view.seq
         known = place(self.view.position, part.end.epoch, part.timelines, part.end.seq)
-        if known is not Verdict.LIVES or any(
-            event.seq != seq for seq, (_, event) in enumerate(part.events, before + 1)
+        # What is below the floor can't be read any more: were nothing above it, no gap would show.
+        if (
+            known is not Verdict.LIVES
+            or before < part.floor
+            or any(event.seq != seq for seq, (_, event) in enumerate(part.events, before + 1))
         ):
             raise ProtocolError("the log has another past than was known")
         opened = len(self.view.timelines)
@@ -164,8 +166,7 @@ class NodeSide:
         """The store holds another log than before: what was known is dropped, lease first, and its
         verifiers get a snapshot (rule 6)."""
         self._promised = None
-        self._barrier.meet(now)
-        self._barrier.lose()
+        self._barrier.lose(now)
         self._reset(view)
 
     def forget(self, floor: int) -> None:
@@ -176,8 +177,11 @@ class NodeSide:
             self._tell(self.view.seq)
 
     def durable(self, position: Position, now: float) -> None:
-        """All up to this position is known durable (rule 10)."""
-        self._barrier.durable(position, now)
+        """All up to this position is known durable (rule 10). On a timeline that has not been read
+        it says nothing of what is known here, which may have been lost on the way there."""
+        known = self.view.position
+        if (position.epoch, position.timeline) == (known.epoch, known.timeline):
+            self._barrier.durable(position.seq, now)
 
     def unsettled(self, now: float) -> None:
         """The store doesn't call its timeline settled (rule 6)."""
@@ -189,8 +193,9 @@ class NodeSide:
 
     def see(self, rows: Iterable[Row], end: Position, now: float) -> None:
         """All nodes' rows and the log's end, of one snapshot (rule 10)."""
-        if end.epoch != self.view.epoch:
-            return
+        known = self.view.position
+        if (end.epoch, end.timeline) != (known.epoch, known.timeline):
+            return  # rows of a log that is not known to contain what is known here (rules 6 and 10)
         others = [row for row in rows if row.id != self.name]
         self.outputs += [Remove(row) for row in self._barrier.see(others, end.seq, now)]
 
@@ -252,7 +257,8 @@ class NodeSide:
         ]
         for key in gone:
             del self._peers[key]
-        while self._applied and now - self._applied[0][1] > 2 * margins.UNACKNOWLEDGED:
+        # The newest that is due stays: who has not acknowledged it is overdue until then (rule 9).
+        while len(self._applied) > 1 and now - self._applied[1][1] >= margins.UNACKNOWLEDGED:
             self._applied.popleft()
 
     @property
@@ -282,13 +288,15 @@ class NodeSide:
         seq = position.seq
         leased = [peer for peer in self._peers.values() if now < peer.kept_until]
         acknowledged = sum(self._reached(peer, seq) for peer in leased)
-        certain_in = self._barrier.certain_in(position, self.view.place, now)
+        known = self.view.contains(position)
+        # Places are of this log: a position of another one is never known durable by them.
+        on_log = self.view.place(position) is not Verdict.REFRESH
+        certain_in = self._barrier.certain_in(seq, now) if on_log else math.inf
         elsewhere, told = self._barrier.verifiers(seq)
-        # What is visible can still be lost with its server, and their acknowledgements with it: only
-        # what is known durable is confirmed by anybody's word.
+        # Not by rows either while it may be lost: what is visible need not be durable (rule 15).
         confirmed = certain_in <= 0 or (
-            self.view.contains(position)
-            and isfinite(certain_in)
+            known
+            and certain_in < math.inf
             and acknowledged == len(leased)
             and self._barrier.all_acknowledged(seq, self.view.contains, now)
         )
@@ -312,15 +320,11 @@ class NodeSide:
             self._show(connection, peer)
 
     def _use_promise(self, now: float, store_now: float) -> None:
-        promise = self._promised
-        if promise is None or not self.view.contains(promise.end):
+        if self._promised is None or not self.view.contains(self._promised[0]):
             return
-        self.view.leased_until = max(self.view.leased_until, promise.until)
+        self.view.leased_until = max(self.view.leased_until, self._promised[1])
         self.view.store_ahead = store_now - now
         self._promised = None
-        if promise.known.seq <= promise.end.seq and self.view.contains(promise.known):
-            # A write that began later was answered, and its log contains this (rule 10).
-            self._barrier.durable(promise.known, now)
         for peer in self._connected.values():
             self._grant(peer, now, store_now)
 
