@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --
 	--generate-hashes --no-strip-extras --no-emit-find-links --custom-compile-command "make lock" --extra server
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check mutants bench screenshots messages lock
+.PHONY: help setup demo test soak simulate check mutants bench screenshots messages lock
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -28,6 +28,11 @@ test: .venv/installed .venv/chromium-path .venv/proxies/found.json  ## run all t
 
 soak: .venv/installed  ## run the tests that take long, which `make test` leaves out
 	$(BIN)/pytest -n $(WORKERS) -m soak
+
+SEEDS ?= 20000
+FIRST ?= 0
+simulate: .venv/installed  ## run the simulation of instant logout over SEEDS (20000) seeds
+	@$(BIN)/python -m tools.simulate $(SEEDS) --first $(FIRST)
 
 check: .venv/installed  ## format, lint, types, which module may import which, lock files, secrets
 	$(BIN)/ruff format --check .

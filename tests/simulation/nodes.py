@@ -1,5 +1,6 @@
 """A node's process: the real decisions of `leases.node`, driven in the order of `feed.leases`."""
 
+import contextlib
 from collections.abc import Generator
 from math import isfinite
 from typing import Any, Final
@@ -57,7 +58,8 @@ class Node(Asking):
 
     def __init__(self, world: World, store: Store, truth: Truth, name: str) -> None:
         super().__init__(world, store, truth, name)
-        self.side: NodeSide | None = None
+        self.side: Any = None
+        """A NodeSide, once it has registered."""
         self.label = name
         """Its name, and a mark for each time that it had to begin with another log."""
         self.channels: dict[int, Channel] = {}
@@ -150,10 +152,8 @@ class Node(Asking):
         gone = [output.row for output in side.outputs if isinstance(output, Remove)]
         self.deliver()
         for row in gone:
-            try:
+            with contextlib.suppress(LostRace):
                 yield from self.commit(statements.remove(row))
-            except LostRace:
-                pass
 
     def _renew(self) -> Task:
         side = self.side

@@ -1,6 +1,6 @@
 """One run: nodes, verifiers and people, what befalls them, and the judgement over it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -9,6 +9,7 @@ from lastcall.errors import LostRace, Unavailable
 from lastcall.events import Position
 from lastcall.leases.messages import Happened
 from tests.simulation import statements
+from tests.simulation.befalls import befall
 from tests.simulation.nodes import LEASE, CommandLine, Node, Task
 from tests.simulation.schedule import FAULTS, LENGTH, REST, Step, draw
 from tests.simulation.store import State, Store, Transaction
@@ -49,8 +50,10 @@ class Run:
         self.truth.on_confirmed = self._check_at_once
         self.store = Store(self.world)
         self.encoded = seed % 8 == 0
-        self.nodes = [self._node(f"n{number}") for number in range(self.random.choice((1, 2, 3)))]
-        self.verifiers = [self._verifier(f"v{number}") for number in range(3)]
+        self.nodes = [
+            self.new_node(f"n{number}") for number in range(self.random.choice((1, 2, 3)))
+        ]
+        self.verifiers = [self.new_verifier(f"v{number}") for number in range(3)]
         self.backup: State | None = None
         self.visible: dict[Any, Position] = {}
         """Where each ending became visible, as no process can know."""
@@ -69,18 +72,21 @@ class Run:
 
     # Who is there.
 
-    def _node(self, name: str) -> Node:
+    def new_node(self, name: str) -> Node:
+        """A node that has just started."""
         node = Node(self.world, self.store, self.truth, name)
         self.store.listeners.append(lambda _: node.wake() if self.random.random() < 0.7 else None)
         node.soon(self.random.uniform(0, 0.3), lambda: node.start(node.life()))
         return node
 
-    def _verifier(self, name: str) -> Verifier:
+    def new_verifier(self, name: str) -> Verifier:
+        """A verifier that has just started."""
         verifier = Verifier(self.world, self.truth, name, self.nodes, encoded=self.encoded)
-        self._begin(verifier)
+        self.begin(verifier)
         return verifier
 
-    def _begin(self, verifier: Verifier) -> None:
+    def begin(self, verifier: Verifier) -> None:
+        """Have it live."""
         verifier.soon(self.random.uniform(0, 1.0), lambda: verifier.start(verifier.life()))
 
     # What is done.
@@ -88,33 +94,38 @@ class Run:
     def _take(self, step: Step) -> None:
         random = Random(step.number)
         if step.kind in FAULTS:
-            self._fail(step.kind, random)
+            befall(self, step.kind, random)
             return
         nodes = [node for node in self.nodes if node.awake]
         if not nodes:
             return
         node = random.choice(nodes)
-        match step.kind:
-            case "sign in":
-                node.start(self._sign_in(node, random))
-            case "refresh" if self.truth.tokens:
-                node.start(self._refresh(node, random.choice(self.truth.tokens)))
-            case "check":
-                self._check(random)
-            case "forget":
-                node.start(self._forget(node, random))
-            case "change key":
-                node.start(self._change_key(node))
-            case "command line":
-                self._sessions += 1
-                line = CommandLine(self.world, self.store, self.truth, f"line{self._sessions}")
-                transaction = self._ending(random.choice(("end session", "end user")), random)
-                if transaction is not None:
-                    line.start(line.run(transaction))
-            case kind:
-                transaction = self._ending(kind, random)
-                if transaction is not None:
-                    node.start(self._end(node, transaction))
+        if step.kind == "sign in":
+            node.start(self._sign_in(node, random))
+        elif not self.truth.tokens:
+            pass
+        elif step.kind == "command line":
+            self._command_line(random)
+        elif step.kind in self._deeds:
+            self._deeds[step.kind](node, random)
+        else:
+            node.start(self._end(node, self._ending(step.kind, random)))
+
+    @property
+    def _deeds(self) -> dict[str, Callable[[Node, Random], None]]:
+        return {
+            "refresh": lambda node, random: node.start(
+                self._refresh(node, random.choice(self.truth.tokens))
+            ),
+            "check": lambda _, random: self._check(random),
+            "forget": lambda node, random: node.start(self._forget(node, random)),
+            "change key": lambda node, _: node.start(self._change_key(node)),
+        }
+
+    def _command_line(self, random: Random) -> None:
+        self._sessions += 1
+        line = CommandLine(self.world, self.store, self.truth, f"line{self._sessions}")
+        line.start(line.run(self._ending(random.choice(("end session", "end user")), random)))
 
     def _sign_in(self, node: Node, random: Random) -> Task:
         self._sessions += 1
@@ -148,9 +159,7 @@ class Run:
     def _hand_out(self, token: Token) -> None:
         self.truth.hand_out(replace(token, made=self.world.now))
 
-    def _ending(self, kind: str, random: Random) -> Transaction | None:
-        if not self.truth.tokens:
-            return None
+    def _ending(self, kind: str, random: Random) -> Transaction:
         token = random.choice(self.truth.tokens[-12:])
         match kind:
             case "end session":
@@ -221,8 +230,6 @@ class Run:
     # Checks.
 
     def _check(self, random: Random) -> None:
-        if not self.truth.tokens:
-            return
         for verifier in self.verifiers:
             if verifier.awake:
                 verifier.start(verifier.check(random.choice(self.truth.tokens[-20:])))
@@ -240,71 +247,6 @@ class Run:
                             verifier.check(token)
                         ),
                     )
-
-    # What goes wrong.
-
-    def _fail(self, kind: str, random: Random) -> None:
-        seconds = random.choice(self.lengths) * LEASE or random.uniform(0.1, 2 * LEASE)
-        world, store = self.world, self.store
-        node, verifier = random.choice(self.nodes), random.choice(self.verifiers)
-        match kind:
-            case "pause node":
-                node.pause(seconds)
-                world.tell(f"{node.name} pauses for {seconds:.1f} s")
-            case "pause verifier":
-                verifier.pause(seconds)
-                world.tell(f"{verifier.name} pauses for {seconds:.1f} s")
-            case "pause verifier at a grant":
-                verifier.ambush = seconds
-            case "machine sleeps":
-                verifier.pause(seconds, asleep=True)
-                world.tell(f"{verifier.name} sleeps for {seconds:.1f} s")
-            case "kill node":
-                node.alive = False
-                for channel in [*node.channels.values()]:
-                    channel.cut()
-                self.nodes[self.nodes.index(node)] = self._node(f"{node.name}'")
-                world.tell(f"{node.name} is killed")
-            case "kill verifier":
-                verifier.alive = False
-                if verifier.channel:
-                    verifier.channel.cut()
-                self.verifiers[self.verifiers.index(verifier)] = self._verifier(f"{verifier.name}'")
-                world.tell(f"{verifier.name} is killed")
-            case "fork verifier":
-                child = verifier.fork(world, f"{verifier.name}+")
-                self.verifiers.append(child)
-                self._begin(child)
-                world.tell(f"{verifier.name} forks")
-            case "cut" if verifier.channel:
-                verifier.channel.cut()
-                world.tell(f"{verifier.name}'s connection breaks")
-            case "stall" | "deaf" if verifier.channel:
-                channel = verifier.channel
-                end = random.choice((channel.verifier, channel.node))
-                end.delay = seconds
-                world.after(seconds, lambda: setattr(end, "delay", 0.0))
-                whose = "what it hears" if end is channel.verifier else "what it says"
-                world.tell(f"{verifier.name}: {whose} is {seconds:.1f} s under way")
-            case "slow store":
-                store.slow_until = world.now + seconds
-                world.tell(f"the store is slow for {seconds:.1f} s")
-            case "store cut off":
-                store.cut[node.name] = world.now + seconds
-                world.tell(f"{node.name} can't reach the store for {seconds:.1f} s")
-            case "late durability":
-                store.lag_until = world.now + seconds
-                world.tell(f"commits are durable late for {seconds:.1f} s")
-            case "failover" | "lossy failover":
-                store.fail_over(lossless=kind == "failover")
-            case "restore":
-                if self.backup is None:
-                    self.backup = store.primary.state.twin()
-                    return
-                self.truth.over.update(token.session for token in self.truth.tokens)
-                store.restore(self.backup)
-            case _:
-                pass
 
 
 def run(

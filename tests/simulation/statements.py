@@ -77,7 +77,11 @@ def remove(row: Row) -> Transaction:
         now = server.state.rows.get(row.id)
         if now is None or (Rules.deletes_by_beat and now.beat != row.beat):
             raise LostRace
-        return (lambda state: state.rows.pop(row.id, None) and None), None
+
+        def redo(state: State) -> None:
+            state.rows.pop(row.id, None)
+
+        return redo, None
 
     return Transaction("remove", (f"row {row.id}",), execute)
 

@@ -184,7 +184,8 @@ class Server:
 
     def append(self, *events: tuple[str | None, Happened]) -> list[tuple[Position, Entry]]:
         """Give events their places, under the log's lock; a new timeline is opened first."""
-        state, found = self.state, []
+        state = self.state
+        found: list[tuple[Position, Entry]] = []
         seq, timeline = state.seq, state.timelines[-1].timeline
         if timeline != self.timeline and self.store.opens:
             seq, timeline = seq + 1, self.timeline
@@ -281,7 +282,11 @@ class Store:
         return self._ask(process, server, arrive, 3.0)
 
     def _ask(
-        self, process: Process, server: Server, arrive: Callable[[Reply], None], patience: float,
+        self,
+        process: Process,
+        server: Server,
+        arrive: Callable[[Reply], None],
+        patience: float,
         late: float = 0.0,
     ) -> Reply:
         reply = Reply()
