@@ -49,7 +49,7 @@ def test_the_lock_files_are_in_order() -> None:
 
 def test_no_lock_file_holds_an_address() -> None:
     locks = list((ROOT / "requirements").glob("*.txt"))
-    assert len(locks) == 2
+    assert len(locks) == 3
     assert not [lock.name for lock in locks if "://" in lock.read_text()]
 
 

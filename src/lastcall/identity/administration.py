@@ -190,6 +190,16 @@ class Administration:
             await self._commit(admin, *writes)
         return await self.find(admin, user_id)
 
+    async def suspend(self, admin: Admin, user_id: UserId) -> Termination:
+        """Suspend a user and end all of their sessions (ASVS 7.4.2). Raises NotFound, Forbidden,
+        Conflict.
+        """
+        user = await self._over(admin, user_id)
+        roles.require_other(admin.user_id, user)
+        if user.status == "suspended":
+            raise Conflict("the user is suspended already")
+        return await self._identity.suspend(user, admin.by, origin=admin.origin, keeps_owner=True)
+
     def _rename(self, admin: Admin, user: User, name: str) -> tuple[base.Write, ...]:
         chosen = check_name(name, "name") if name else None
         if chosen == user.name:

@@ -24,6 +24,7 @@ async def show(call: Call[Caller, None, None]) -> Response:
         nodes=found.nodes,
         verifiers=found.verifiers,
         here=call.base + PATH,
+        server=call.node.settings.public_url,
     )
 
 

@@ -76,8 +76,6 @@ def path_of(call: AnyCall) -> str:
 async def _result(call: Call[Caller, None, Listing], user: User) -> dict[str, Any] | None:
     """Say what has just been done: by what is true, not by what the address says."""
     match call.query.done, user.status:
-        case "suspended", "suspended":
-            return results.notice("ok", _("Suspended. All of their sessions have ended."))
         case "resumed", "active":
             return results.notice("ok", _("They can sign in again."))
         case "changed", _status:
@@ -87,6 +85,9 @@ async def _result(call: Call[Caller, None, Listing], user: User) -> dict[str, An
     ended = await results.find(call, call.query.done, lambda event: event.user_id == user.id)
     if ended is None:
         return None
+    if ended.event.reason == "user_suspended":
+        suspended = _("Suspended.")
+        return results.told(ended, suspended, suspended)
     if not ended.ended:
         return results.notice("info", _("There was no active session to end."))
     if ended.event.kind == "user_ended":

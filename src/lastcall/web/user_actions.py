@@ -88,7 +88,11 @@ async def _ask_suspend(call: AnyCall, error: str = "") -> Response:
 
 async def suspend(call: Call[Caller, Nothing, None]) -> Response:
     """Suspend the user."""
-    return await _set_status(call, _ask_suspend, suspended=True)
+    try:
+        ended = await call.node.administration.suspend(admin_of(call), UserId(call.path("id")))
+    except Conflict as error:
+        return await _ask_suspend(call, _conflict(error))
+    return await results.show(call, path_of(call), ended)
 
 
 async def ask_resume(call: Call[Caller, None, None]) -> Response:
@@ -106,21 +110,12 @@ async def _ask_resume(call: AnyCall, error: str = "") -> Response:
 
 async def resume(call: Call[Caller, Nothing, None]) -> Response:
     """Let the user sign in again."""
-    return await _set_status(call, _ask_resume, suspended=False)
-
-
-async def _set_status(
-    call: Call[Caller, Nothing, None],
-    ask: Callable[[AnyCall, str], Awaitable[Response]],
-    *,
-    suspended: bool,
-) -> Response:
     user_id = UserId(call.path("id"))
     try:
-        await call.node.administration.change(admin_of(call), user_id, suspended=suspended)
+        await call.node.administration.change(admin_of(call), user_id, suspended=False)
     except Conflict as error:
-        return await ask(call, _conflict(error))
-    return redirect(f"{path_of(call)}?done={'suspended' if suspended else 'resumed'}")
+        return await _ask_resume(call, _conflict(error))
+    return redirect(f"{path_of(call)}?done=resumed")
 
 
 async def ask_remove(call: Call[Caller, None, None]) -> Response:
