@@ -356,8 +356,9 @@ class Leases:
     async def _turn(self) -> None:
         """One look at the store: read on if it has changed, renew if it is time to."""
         side, now = self.side, self._clock.lease()
-        version = await self._store.data_version()
-        if self._woken.is_set() or version != self._version:
+        # Who is woken by a commit of its own need not ask whether there was one: it asks next time.
+        version = None if self._woken.is_set() else await self._store.data_version()
+        if version is None or version != self._version:
             self._woken.clear()
             await self._read()
             self._version = version
