@@ -100,12 +100,17 @@ def test_nothing_is_changed_or_made_and_no_secret_is_told(acme: Lastcall, tmp_pa
     assert snapshot(tmp_path) == before
 
 
+def without_log(taken: dict[str, object]) -> dict[str, object]:
+    """Leave out what a running server writes by itself, as it renews its lease."""
+    return {name: it for name, it in taken.items() if not name.endswith(("-wal", "-shm"))}
+
+
 def test_beside_a_running_server_all_is_read_and_the_server_goes_on(
     acme: Lastcall, tmp_path: Path
 ) -> None:
     """The server has the database open, and answers at its public URL."""
     with serving(tmp_path) as server:
-        before = snapshot(tmp_path)
+        before = without_log(snapshot(tmp_path))
         done = subprocess.run(
             [sys.executable, "-m", "lastcall", "doctor", "--json", "--port", str(server.port)],
             cwd=tmp_path,
@@ -114,7 +119,7 @@ def test_beside_a_running_server_all_is_read_and_the_server_goes_on(
             text=True,
             check=False,
         )
-        assert snapshot(tmp_path) == before
+        assert without_log(snapshot(tmp_path)) == before
         assert acme("user", "add", "bo@example.com", "--invite").status == 0
     checks = json.loads(done.stdout)["checks"]
     found = {check["name"]: check["found"] for check in checks}
