@@ -478,3 +478,13 @@ async def test_lists_tell_where_they_go_on(
         query = replace(query, before=part.next)
     assert numbers == sorted(numbers, reverse=True)
     assert len(numbers) == await node.administration.count_records(owner, query)
+
+
+async def test_who_is_suspended_is_not_suspended_again(
+    node: Node, owner: Admin, people: dict[str, User]
+) -> None:
+    name = next(name for name, user in people.items() if user.role == "member")
+    ended = await node.administration.suspend(owner, people[name].id)
+    assert ended.event.reason == "user_suspended"
+    with pytest.raises(Conflict):
+        await node.administration.suspend(owner, people[name].id)

@@ -12,6 +12,7 @@ from lastcall.leases.messages import (
     Grant,
     Happened,
     ProtocolError,
+    Recall,
     Renew,
     Resume,
     store_position,
@@ -167,3 +168,25 @@ def test_a_commit_on_a_timeline_that_has_not_been_read_makes_nothing_else_durabl
     side.read(Log(at(4), 0, BORN, ended(3, 4)), 0.0, 0.0, 0.0)
     side.durable(at(7, SECOND), 0.0)
     assert side.progress(at(4), 10 * WAIT).state == "confirming"
+
+
+def test_a_node_that_has_not_read_all_serves_nobody_from_what_it_lacks() -> None:
+    """Who comes with a position that is ahead waits until the node has read on."""
+    side = NodeSide("n", LEASE, view(1))
+    side.receive(1, "acme", Resume("v" * 16, store_position(at(4))), 0.0, 0.0)
+    assert side.outputs == []
+    side.read(Log(at(4), 0, BORN, ended(2)), 1.0, 1.0, 0.0)
+    assert side.outputs == []
+    side.read(Log(at(4), 0, BORN, ended(3, 4)), 1.0, 1.0, 0.0)
+    assert [type(output) for output in side.outputs] == [Send]
+
+
+def test_a_node_that_goes_uses_its_lease_no_more_and_asks_for_those_it_gave() -> None:
+    side = NodeSide("n", LEASE, view(1))
+    side.receive(1, "acme", Resume("v" * 16, store_position(at(1))), 0.0, 0.0)
+    side.renewed(0.0, at(1), 0.0, 0.0)
+    assert side.leased(1.0)
+    side.outputs.clear()
+    side.give_back()
+    assert not side.leased(1.0)
+    assert side.outputs == [Send(1, Recall())]

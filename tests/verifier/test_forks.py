@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from lastcall import SessionEnded, Unavailable, Verifier
-from lastcall.verifier import forks
+from lastcall.verifier import client, forks
 from tests.support import servers
 from tests.support.clocks import until
 from tests.verifier.conftest import World, bearer, prepare
@@ -60,13 +60,13 @@ def test_a_child_has_a_name_a_lease_and_a_thread_of_its_own(world: World, fork: 
     own, other = world.sign_in(), world.sign_in()
     with world.verifier() as verifier:
         session = verifier.verify(other)
-        name = verifier._life.side.name  # noqa: SLF001
+        name = verifier._life.side.name
 
         def act() -> None:
             verifier.verify(own)  # asks, since it has no lease of its own yet
             assert verifier.status().checks.introspected == 1
             verifier.wait_ready(20)
-            assert verifier._life.side.name != name  # noqa: SLF001
+            assert verifier._life.side.name != name
             verifier.verify(other)
             assert world.end(own, session.id) == "confirmed"
             with pytest.raises(SessionEnded):
@@ -115,16 +115,16 @@ def reached(port: int) -> bool:
 def test_locks_held_at_the_fork_do_not_hold_up_the_child(world: World, fork: Fork) -> None:
     token = world.sign_in()
     with world.verifier() as verifier:
-        life = verifier._life  # noqa: SLF001
+        life = verifier._life
 
         def act() -> None:
             verifier.verify(token)
             verifier.wait_ready(20)
             verifier.close()
 
-        with life.following.changed, life.following._starting:  # noqa: SLF001
+        with life.following.changed, life.following._starting:
             for _ in range(32):
-                life.introspection._take()  # noqa: SLF001
+                life.introspection._take()
             assert in_child(fork, act) == 0
 
 
@@ -162,11 +162,11 @@ def test_a_grandchild_is_another_one_again(world: World) -> None:
 
         def child() -> None:
             verifier.wait_ready(20)
-            name = verifier._life.side.name  # noqa: SLF001
+            name = verifier._life.side.name
 
             def grandchild() -> None:
                 verifier.verify(token)
-                assert verifier._life.side.name != name  # noqa: SLF001
+                assert verifier._life.side.name != name
 
             assert in_child(os.fork, grandchild) == 0
 
@@ -188,11 +188,11 @@ def test_a_closed_verifier_stays_closed_in_a_child(world: World) -> None:
 def test_the_parents_connection_ends_with_the_parent_alone(world: World) -> None:
     """A child that does nothing does not hold it open."""
     with world.verifier() as verifier:
-        following = verifier._life.following  # noqa: SLF001
+        following = verifier._life.following
 
         def act() -> None:
-            assert following._socket is not None  # noqa: SLF001
-            assert following._socket.fileno() == -1  # noqa: SLF001
+            assert following._socket is not None
+            assert following._socket.fileno() == -1
 
         assert in_child(os.fork, act) == 0
         assert verifier.status().connected
@@ -317,7 +317,7 @@ def end_without_closing(world: World) -> None:
 def test_a_verifier_that_nobody_holds_ends(world: World) -> None:
     verifier = Verifier(world.url, key=world.key)
     verifier.wait_ready(20)
-    thread = verifier._life.following._thread  # noqa: SLF001
+    thread = verifier._life.following._thread
     del verifier
     until(lambda: not thread.is_alive())
 
@@ -329,3 +329,37 @@ def test_the_import_of_lastcall_loads_nothing_heavy() -> None:
     )
     loaded = set(json.loads(done.stdout))
     assert not loaded & {"cryptography", "websockets", "msgspec", "asyncio", "ssl", "starlette"}
+
+
+def test_a_process_whose_mark_is_wiped_begins_anew_and_lets_the_parent_s_life_be() -> None:
+    """As in a child, step by step: a name, a thread and an introspection of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    key = "lck_k_" + 26 * "a" + "_" + 43 * "b"
+    verifier = Verifier(address, key=key)
+    parent = verifier._life
+    parent.mark[0] = 0  # type: ignore[index]
+    client._forked()
+    with pytest.raises(Unavailable):
+        verifier.verify(TOKEN_OF_NOBODY)
+    child = verifier._life
+    assert child is not parent
+    assert child.side.name != parent.side.name
+    assert verifier._mark[0]
+    assert not verifier.status().leased
+    verifier.close()
+    child.mark[0] = 0  # type: ignore[index]
+    verifier.status()
+    assert verifier._life is not child
+    with pytest.raises(Unavailable):
+        verifier.wait_ready(0.01)
+    parent.following.stop(1)
+
+
+TOKEN_OF_NOBODY = ".".join(
+    (
+        "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsiLCJ0eXAiOiJhdCtqd3QifQ",
+        "e30",
+        86 * "A",
+    )
+)

@@ -10,6 +10,7 @@ import pytest
 from lastcall import InvalidToken, SessionEnded, Unavailable
 from lastcall.events import SYSTEM
 from lastcall.http.app import App
+from lastcall.leases.node import NodeSide
 from lastcall.node import Node
 from lastcall.server import create_app
 from tests.support.fakes import FakeClock
@@ -130,3 +131,24 @@ async def test_a_child_of_the_serving_process_accepts_nothing(app: App, node: No
             app.verifier.verify(token)
 
     assert in_child(os.fork, act) == 0
+
+
+async def test_a_verifier_whose_mark_is_wiped_accepts_nothing(app: App, node: Node) -> None:
+    """As in a child of the serving process, step by step."""
+    token = (await sign_in(node)).access_token
+    await app.verifier.averify(token)
+    app.verifier._mark[0] = 0  # type: ignore[index]  # noqa: SLF001  what MADV_WIPEONFORK does
+    with pytest.raises(Unavailable):
+        await app.verifier.averify(token)
+    with pytest.raises(Unavailable):
+        app.verifier.verify(token)
+
+
+async def test_a_node_that_gets_no_lease_decides_nothing(
+    app: App, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = (await sign_in(node)).access_token
+    await app.verifier.averify(token)
+    monkeypatch.setattr(NodeSide, "leased", lambda *_: False)
+    with pytest.raises(Unavailable):
+        await node.leases.require()

@@ -96,7 +96,10 @@ class VerifierSide:
         """Time has passed: ask for a lease if it is time to."""
         if not self._open or self.view is None or self._coming or now < self.due():
             return []
-        return self._ask(now)
+        # The clock is noted before the question leaves: the lease counts from then (rule 7).
+        self._number += 1
+        self._asked = (self._number, now)
+        return [Renew(self._number, store_position(self.view.position))]
 
     def due(self) -> float:
         """When `tick` is to be called next: at once where nothing has been asked for."""
@@ -112,14 +115,6 @@ class VerifierSide:
         """Use the lease no more; then say so (rule 11)."""
         self._drop()
         return [Goodbye()]
-
-    def _ask(self, now: float) -> list[FromVerifier]:
-        # The clock is noted before the question leaves: the lease counts from then (rule 7).
-        if self.view is None:
-            return []
-        self._number += 1
-        self._asked = (self._number, now)
-        return [Renew(self._number, store_position(self.view.position))]
 
     def _take(self, grant: Grant, now: float) -> None:
         if self.view is None or self._asked is None or grant.request != self._asked[0]:
