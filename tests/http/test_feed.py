@@ -427,6 +427,9 @@ async def test_services_lists_nodes_and_verifiers_of_the_own_account(fed: Fed) -
         assert (verifier["service"], verifier["leased"]) == ("shop", True)
         assert (verifier["ip"], verifier["node"]) == ("127.0.0.1", node["id"])
         assert (verifier["behind"], value["seq"]) == (0, await fed.events())
+        first = (await ada.get("/api/v1/services?limit=1")).json()
+        rest = (await ada.get(f"/api/v1/services?limit=1&before={first['next']}")).json()
+        assert [first["services"], rest["services"], rest["next"]] == [[node], [verifier], None]
 
 
 # Who is cut.

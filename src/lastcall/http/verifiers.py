@@ -79,13 +79,14 @@ async def find(call: Call[Caller, Any, Any]) -> Following:
 async def list_services(call: Call[Caller, None, cursors.Part]) -> Response:
     """List who follows the event log: the nodes, then the verifiers, each by their ids."""
     query, found = call.query, await find(call)
-    after = "" if query.before is UNSET else cursors.read_place("services", query.before)
-    rows: dict[str, NodeRow | Verifier] = {f"node {row.id}": row for row in found.nodes}
-    rows.update({f"verifier {row.id} {row.node}": row for row in found.verifiers})
-    rest = [name for name in sorted(rows) if name > after]
-    shown, more = rest[: query.limit], len(rest) > query.limit
-    place = cursors.write_place("services", shown[-1] if more else None)
-    return reply(ServiceList(tuple(rows[name] for name in shown), place, found.seq))
+    start = 0 if query.before is UNSET else cursors.read_number("services", query.before)
+    nodes = sorted(found.nodes, key=lambda row: row.id)
+    verifiers = sorted(found.verifiers, key=lambda row: (row.id, row.node))
+    rows: list[NodeRow | Verifier] = [*nodes, *verifiers]
+    # Counted, since a verifier may call itself anything.
+    end = start + query.limit
+    place = cursors.write_place("services", end if end < len(rows) else None)
+    return reply(ServiceList(tuple(rows[start:end]), place, found.seq))
 
 
 def _followers(state: NodeState, account: AccountId) -> list[Follower]:
