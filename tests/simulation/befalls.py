@@ -15,7 +15,8 @@ Fault = Callable[["Run", Random, float], str | None]
 
 def befall(run: "Run", kind: str, random: Random) -> None:
     """Have it happen."""
-    seconds = random.choice(run.lengths) * LEASE or random.uniform(0.1, 2 * LEASE)
+    leases = random.choice((0.1, 0.6, 1.0, None))
+    seconds = LEASE * (random.uniform(0.02, 2.0) if leases is None else leases)
     told = _KINDS[kind](run, random, seconds)
     if told:
         run.world.tell(told)

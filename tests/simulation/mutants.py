@@ -42,22 +42,14 @@ class Mutant:
     patches: tuple[Any, ...]
     seed: int = 0
     often: dict[str, float] | None = None
-    holds: dict[str, float] | None = None
-    """Transactions that may take so many seconds more."""
-    lengths: tuple[float, ...] = (0.1, 0.6, 1.0, 0.0)
     scenario: scenarios.Scenario | None = None
     """The race that shows it, where random runs hit it too rarely."""
-    late: dict[str, float] | None = None
-    """Those that may be so many seconds more on their way."""
 
     @contextlib.contextmanager
     def broken(self) -> Iterator[None]:
         """Break it, within a block."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(patch.object(store.Store, "holds", self.holds or {}))
-            stack.enter_context(patch.object(store.Store, "late", self.late or {}))
             stack.enter_context(patch.object(Run, "again", DENSE))
-            stack.enter_context(patch.object(Run, "lengths", self.lengths))
             for one in self.patches:
                 stack.enter_context(one)
             yield

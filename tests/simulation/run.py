@@ -39,9 +39,6 @@ class Run:
     again: Sequence[float] = (0.0001, 2.0)
     """How many seconds after a confirmation what it covers is checked by every verifier."""
 
-    lengths: Sequence[float] = (0.1, 0.6, 1.0, 0.0)
-    """How many leases what goes wrong may last; 0: up to two."""
-
     def __init__(self, seed: int, steps: Sequence[Step], *, calm: bool) -> None:
         self.world = World(str(seed))
         self.random = self.world.random("run")

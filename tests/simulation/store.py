@@ -2,7 +2,7 @@
 durable later, and answered after that; a standby may know less than its primary."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -145,14 +145,14 @@ class Server:
             reply.give(error=error)
             return
         self.store.world.after(
-            self.store.working(transaction), lambda: self._show(transaction, redo, result, reply)
+            self.store.working(), lambda: self._show(transaction, redo, result, reply)
         )
 
     def _show(self, transaction: Transaction, redo: Redo, result: Any, reply: Reply) -> None:  # noqa: ANN401
         if self.gone:
             return
         redo(self.state)
-        lag = self.store.lag(transaction)
+        lag = self.store.lag()
         before = self.commits[-1].durable_at if self.commits else 0.0
         durable_at = max(before, self.store.world.now + lag)
         self.commits.append(_Commit(redo, durable_at))
@@ -217,10 +217,6 @@ class Store:
     """The first event on a new timeline opens it (rule 6)."""
     names = True
     """Timelines have random names."""
-    holds: Mapping[str, float] = {}
-    """How many seconds longer transactions of a name may take, from their statement on."""
-    late: Mapping[str, float] = {}
-    """How many seconds longer they may be on their way before it."""
     unknown_is_done = False
     """A commit that was cut off is taken as done: against rule 15."""
 
@@ -244,13 +240,12 @@ class Store:
 
     # How slow.
 
-    def working(self, transaction: Transaction) -> float:
+    def working(self) -> float:
         """How long after its statement a commit is visible."""
         slow = self.world.now < self.slow_until and self.random.random() < 0.5
-        held = self.holds.get(transaction.name, 0.0) * self.random.choice((0.0, 0.0, 1.0))
-        return self.random.uniform(0.0, 3.0 if slow else 0.02) + held
+        return self.random.uniform(0.0, 3.0 if slow else 0.02)
 
-    def lag(self, _transaction: Transaction) -> float:
+    def lag(self) -> float:
         """How long after that it is durable."""
         late = self.world.now < self.lag_until
         return self.random.uniform(0.0, 3.0 if late else 0.01)
@@ -270,8 +265,7 @@ class Store:
             inner.then(lambda v, e: self._back(process, reply, v, e))
             server.begin(transaction, inner)
 
-        late = self.late.get(transaction.name, 0.0) * self.random.choice((0.0, 0.0, 1.0))
-        return self._ask(process, server, arrive, 7.0, late)
+        return self._ask(process, server, arrive, 7.0)
 
     def read(self, process: Process, server: Server, statement: Callable[[State], Any]) -> Reply:
         """Read, by one statement. Raises Unavailable."""
@@ -282,18 +276,13 @@ class Store:
         return self._ask(process, server, arrive, 3.0)
 
     def _ask(
-        self,
-        process: Process,
-        server: Server,
-        arrive: Callable[[Reply], None],
-        patience: float,
-        late: float = 0.0,
+        self, process: Process, server: Server, arrive: Callable[[Reply], None], patience: float
     ) -> Reply:
         reply = Reply()
         if not self._reaches(process) or server.gone:
             self.world.after(0.5, lambda: reply.give(error=Unavailable("cut off")))
             return reply
-        self.world.after(self.way() + late, lambda: arrive(reply))
+        self.world.after(self.way(), lambda: arrive(reply))
         self.world.after(patience, lambda: reply.give(error=Unavailable("no answer")))
         return reply
 
