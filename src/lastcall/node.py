@@ -8,6 +8,7 @@ from lastcall.clock import Clock, Entropy, SystemClock, system_entropy
 from lastcall.device.agent import recognise
 from lastcall.device.place import Locator, PlaceDataError
 from lastcall.errors import SettingsError
+from lastcall.feed.confirmations import Confirmations
 from lastcall.feed.leases import Leases
 from lastcall.identity.administration import Administration
 from lastcall.identity.links import Links
@@ -44,6 +45,7 @@ class Node:
     metrics: Metrics
     live: Live
     leases: Leases
+    confirmations: Confirmations
     clock: Clock
     entropy: Entropy
 
@@ -106,6 +108,7 @@ class Node:
             clock=clock,
             entropy=entropy,
         )
+        confirmations = Confirmations(store, lease=settings.lease, metrics=metrics, clock=clock)
         leases = Leases(
             store,
             signing,
@@ -114,6 +117,7 @@ class Node:
             ),
             lease=settings.lease,
             access_lifetime=policy.access_lifetime,
+            confirmations=confirmations,
             metrics=metrics,
             clock=clock,
             entropy=entropy,
@@ -137,6 +141,7 @@ class Node:
             metrics=metrics,
             live=Live(store, policy, clock),
             leases=leases,
+            confirmations=confirmations,
             clock=clock,
             entropy=entropy,
         )

@@ -9,11 +9,12 @@ from playwright.sync_api import expect
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from lastcall.leases.messages import SUBPROTOCOL, Ack, read_from_node, write
+from lastcall.leases.messages import SUBPROTOCOL, Ack, store_position
 from lastcall.leases.verifier import VerifierSide
 from tests.pages.conftest import Sit
 from tests.pages.people import SESSIONS, WINDOWS, Person
 from tests.pages.serving import Running
+from tests.support.following import Follower, new_name
 
 SERVICES = "/account/services"
 
@@ -23,47 +24,38 @@ class Following:
 
     def __init__(self, site: Running) -> None:
         self._site = site
-        self._side = VerifierSide("v_AAAAAAAAAAAAAAAAAAAAAA")
-        self._held: list[Ack] = []
-        self._holding = False
         self.leased: Future[None] = Future()
 
     async def run(self, key: str) -> None:
         """Follow until cancelled."""
         url = self._site.url.replace("http", "ws", 1) + "/feed"
         headers = {"Authorization": f"Bearer {key}"}
-        clock = self._site.clock
+        clock, side = self._site.clock, VerifierSide(new_name())
         async with connect(
             url, subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers
         ) as socket:
-            self._socket = socket
-            said = self._side.opened()
+            self._follower = Follower(socket, side, clock)
+            await self._follower.say(*side.opened())
             while True:
-                for message in said:
-                    if isinstance(message, Ack) and self._holding:
-                        self._held.append(message)
-                    else:
-                        await socket.send(write(message).decode())
-                if self._side.leased(clock.lease()) and not self.leased.done():
-                    self.leased.set_result(None)
-                said = []
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.05):
-                        text = await socket.recv()
-                        said = self._side.receive(read_from_node(text), clock.lease())
-                said += self._side.tick(clock.lease())
+                        await self._follower.hear()
+                await self._follower.say(*side.tick(clock.lease()))
+                if side.leased(clock.lease()) and not self.leased.done():
+                    self.leased.set_result(None)
 
     def hold(self) -> None:
         """Acknowledge nothing from now on."""
-        self._holding = True
+        self._follower.deaf = True
 
     def let_go(self) -> None:
-        """Acknowledge what was held back."""
+        """Acknowledge what is known."""
 
         async def work() -> None:
-            self._holding = False
-            for message in self._held:
-                await self._socket.send(write(message).decode())
+            self._follower.deaf = False
+            view = self._follower.side.view
+            assert view is not None
+            await self._follower.say(Ack(store_position(view.position)))
 
         self._site.run(work())
 

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
@@ -11,11 +12,12 @@ import pytest
 from lastcall.errors import Unavailable
 from lastcall.events import SYSTEM, Event, Position, Timeline
 from lastcall.feed import about, translation
+from lastcall.feed.confirmations import Confirmations
 from lastcall.feed.connections import QUEUE, TOO_SLOW, Connection, Encoder
 from lastcall.feed.leases import Leases
 from lastcall.ids import AccountId, KeyId, NodeId, SessionId, UserId
 from lastcall.leases.barrier import Row
-from lastcall.leases.messages import Part, Recall, Resume, Welcome
+from lastcall.leases.messages import Recall, Resume, Welcome
 from lastcall.leases.node import NodeSide
 from lastcall.leases.view import Begun, View
 from lastcall.node import Node
@@ -23,7 +25,7 @@ from lastcall.sessions.minting import Tokens
 from lastcall.stores import base
 from tests.support.fakes import START, FakeClock
 from tests.support.following import eventually
-from tests.support.nodes import sign_in
+from tests.support.nodes import set_up, sign_in
 
 ACCOUNT = AccountId("a_one")
 ONE = Timeline(1, "aaaaaaaaaaaa")
@@ -88,7 +90,6 @@ async def test_what_a_cut_connection_is_given_goes_nowhere_and_its_first_reason_
 def test_a_message_for_many_is_written_once() -> None:
     encoder, message = Encoder(), Recall()
     assert encoder.text(message) is encoder.text(message)
-    assert (encoder.is_part(Part()), encoder.is_part(message)) == (True, False)
 
 
 # What a node tells.
@@ -203,8 +204,16 @@ def failing(node: Node) -> Failing:
 
 
 @pytest.fixture
-async def leases(node: Node, failing: Failing, clock: FakeClock) -> Any:  # noqa: ANN401
-    """The leases of a node whose pauses last no time."""
+def confirmations(node: Node, failing: Failing, clock: FakeClock) -> Confirmations:
+    """Those that the leases below are told to."""
+    return Confirmations(failing, lease=timedelta(seconds=30), metrics=node.metrics, clock=clock)
+
+
+@pytest.fixture
+async def unstarted(
+    node: Node, failing: Failing, confirmations: Confirmations, clock: FakeClock
+) -> Any:  # noqa: ANN401
+    """The leases of a node whose pauses last no time, before its start."""
 
     async def pause(_seconds: float) -> None:
         await asyncio.sleep(0)
@@ -215,15 +224,38 @@ async def leases(node: Node, failing: Failing, clock: FakeClock) -> Any:  # noqa
         lambda name, account: Welcome(name, account, "i", "a", 30.0),
         lease=timedelta(seconds=30),
         access_lifetime=timedelta(hours=1),
+        confirmations=confirmations,
         metrics=node.metrics,
         clock=clock,
         entropy=node.entropy,
         pause=pause,
     )
-    await made.start()
     yield made
     failing.down = None
     await made.close()
+
+
+@pytest.fixture
+async def leases(unstarted: Leases) -> Leases:
+    """The same, started."""
+    await unstarted.start()
+    return unstarted
+
+
+async def test_a_start_that_broke_off_is_made_good_by_the_next_one(
+    node: Node, unstarted: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a mounted node would have a lease and follow nothing."""
+    with monkeypatch.context() as broken:
+        broken.setattr(unstarted, "_renew", AsyncMock(side_effect=Unavailable("planted")))
+        with pytest.raises(Unavailable):
+            await unstarted.require()
+    await unstarted.require()
+    tokens = await set_up(node)
+    await node.sessions.endings.sign_out(tokens.session.id)
+    end = (await node.store.log_end()).position
+    await eventually(lambda: unstarted.side.view.position == end)
+    assert len((await node.store.nodes()).rows) == 1
 
 
 async def test_a_node_goes_on_after_its_database_was_away(
@@ -319,14 +351,14 @@ async def test_a_process_that_does_not_serve_waits_for_the_rows_of_those_that_do
     assert ada.session.user_id
     assert leases.side.name in [row.id for row in (await node.store.nodes()).rows]
     end = (await node.store.log_end()).position
-    assert (await node.leases.confirm(end)).state == "confirmed"
+    assert (await node.confirmations.confirm(end)).state == "confirmed"
     other = NodeId("n_other")
     await node.store.commit(base.RegisterNode(other, timedelta(seconds=30)))
-    found = await node.leases.confirm(end)
+    found = await node.confirmations.confirm(end)
     assert found.state == "confirming"
     assert found.certain_by is not None
     assert 36 < (found.certain_by - clock.now()).total_seconds() < 37
-    waiting = asyncio.create_task(node.leases.confirm(end, 30))
+    waiting = asyncio.create_task(node.confirmations.confirm(end, 30))
     await asyncio.sleep(0)
     (row,) = [row for row in (await node.store.nodes()).rows if row.id == other]
     await node.store.commit(base.RemoveNode(row.id, row.beat))
@@ -334,10 +366,14 @@ async def test_a_process_that_does_not_serve_waits_for_the_rows_of_those_that_do
 
 
 async def test_of_many_terminations_the_newest_are_remembered_with_what_confirmed_them(
-    ada: Tokens, leases: Leases, node: Node, monkeypatch: pytest.MonkeyPatch
+    ada: Tokens,
+    leases: Leases,
+    confirmations: Confirmations,
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """How long a confirmation took is known for so many of them, and memory doesn't grow."""
-    monkeypatch.setattr("lastcall.feed.leases.OUTCOMES", 2)
+    monkeypatch.setattr("lastcall.feed.confirmations.OUTCOMES", 2)
     for _ in range(4):
         tokens = await sign_in(node)
         committed = await node.sessions.endings.terminate(
@@ -345,8 +381,8 @@ async def test_of_many_terminations_the_newest_are_remembered_with_what_confirme
         )
         event = committed.event
         leases.committed((), base.Committed(event.position, (event,)))
-        confirmed = await leases.confirm(event.position, 30)
+        confirmed = await confirmations.confirm(event.position, 30)
         assert confirmed.state == "confirmed"
         assert confirmed.after is not None
-    assert len(leases._outcomes) == 2  # noqa: SLF001
+    assert len(confirmations._outcomes) == 2  # noqa: SLF001
     assert ada.session.id

@@ -490,7 +490,7 @@ async def test_an_ended_session_refuses_everything_and_the_others_live(
         ada.session.id, "terminated_by_user", SELF, lambda _: True, other.session.id
     )
     assert done.ended == 1
-    assert (await node.leases.follow(done)).confirmation.state == "confirmed"
+    assert (await node.confirmations.follow(done)).confirmation.state == "confirmed"
     assert await ended_for(node, ada) == "terminated_by_user"
     assert await ended_for(node, other) is None
 

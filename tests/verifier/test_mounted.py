@@ -52,7 +52,7 @@ async def test_an_ended_session_is_refused_once_that_is_confirmed(app: App, node
     ended = await node.sessions.endings.terminate(
         caller.session.id, "signed_out", SYSTEM, lambda _: True
     )
-    assert (await node.leases.follow(ended, 5)).confirmation.state == "confirmed"
+    assert (await node.confirmations.follow(ended, 5)).confirmation.state == "confirmed"
     with pytest.raises(SessionEnded) as error:
         app.verifier.verify(tokens.access_token)
     assert error.value.reason == "signed_out"

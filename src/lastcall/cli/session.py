@@ -64,7 +64,7 @@ async def terminate(call: Call, node: "Node", id: str) -> None:  # noqa: A002  a
         )
     except NotFound as error:
         raise NotFound(f"there is no session {id}; see: lastcall session list EMAIL") from error
-    followed = await node.leases.follow(ended, 1)
+    followed = await node.confirmations.follow(ended, 1)
     text = "Ended 1 session." if ended.ended else "That session had ended already."
     call.answer(
         wire.termination(followed, node.sessions.now()),

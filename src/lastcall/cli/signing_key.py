@@ -44,7 +44,7 @@ async def revoke(call: Call, node: "Node", id: str) -> None:  # noqa: A002  as i
     from lastcall.identity.administration import OPERATOR
 
     event = await node.signing.revoke(id, OPERATOR)
-    confirmation = await node.leases.confirm(event.position, 1)
+    confirmation = await node.confirmations.confirm(event.position, 1)
     call.answer({"id": id, "state": confirmation.state}, f"Revoked. {certainty(confirmation)}")
 
 

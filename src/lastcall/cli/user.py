@@ -129,7 +129,7 @@ async def logout(call: Call, node: "Node", email: str) -> None:
     ended = await node.sessions.endings.terminate_all(
         person.id, person.account_id, "terminated_by_admin", OPERATOR, name=person.label
     )
-    followed = await node.leases.follow(ended, 1)
+    followed = await node.confirmations.follow(ended, 1)
     call.answer(
         wire.termination(followed, node.sessions.now()),
         f"Ended {count(ended.ended, 'session')}. {certainty(followed.confirmation)}",
@@ -147,7 +147,7 @@ async def suspend(call: Call, node: "Node", email: str) -> None:
     person = await node.identity.find_by_email(email)
     if person.status == "suspended":
         raise Conflict(f"{person.email} is suspended already")
-    ended = await node.leases.follow(await node.identity.suspend(person, OPERATOR), 1)
+    ended = await node.confirmations.follow(await node.identity.suspend(person, OPERATOR), 1)
     sure = certainty(ended.confirmation)
     call.answer(
         {

@@ -1,9 +1,6 @@
 """What a node tells of itself and of its verifiers in its row, so that whichever is asked can show
 all of them."""
 
-import os
-import platform
-import socket
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -39,11 +36,6 @@ class About(msgspec.Struct, frozen=True):
     agent: str
     started_at: datetime
     followers: tuple[Follower, ...] = ()
-
-
-def own_agent() -> str:
-    """Name this process as its host knows it."""
-    return f"{socket.gethostname()} {os.getpid()}, Python {platform.python_version()}"[:200]
 
 
 def write(

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from lastcall.ids import AccountId, KeyId
-from lastcall.leases.messages import FromNode, Part, write
+from lastcall.leases.messages import FromNode, write
 
 QUEUE: Final = 1000
 """How many messages may wait for a verifier, besides a snapshot: it reads too slowly for more."""
@@ -102,7 +102,3 @@ class Encoder:
             known = (message, write(message).decode())
             self._written[id(message)] = known
         return known[1]
-
-    def is_part(self, message: FromNode) -> bool:
-        """Whether a message is a piece of a snapshot."""
-        return isinstance(message, Part)

@@ -4,18 +4,18 @@ clock and the connections of its verifiers. One event loop does it all."""
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
-from math import isfinite
 from typing import Final
 
+from lastcall import process
 from lastcall.clock import Clock, Entropy
 from lastcall.errors import LostRace, Unavailable
 from lastcall.events import Position
 from lastcall.feed import about, translation
+from lastcall.feed.confirmations import POLL_SECONDS, Confirmations
 from lastcall.feed.connections import (
     GOING_AWAY,
     MOST,
@@ -28,10 +28,10 @@ from lastcall.feed.connections import (
 from lastcall.identity.model import ServiceKey
 from lastcall.ids import KeyId, NodeId, new_node_id
 from lastcall.leases import margins
-from lastcall.leases.barrier import Outsider, Progress
 from lastcall.leases.messages import (
     Checks,
     FromVerifier,
+    Part,
     ProtocolError,
     Renew,
     Resume,
@@ -41,28 +41,15 @@ from lastcall.leases.messages import (
 from lastcall.leases.node import Cut, NodeSide, Remove, Send
 from lastcall.leases.view import View
 from lastcall.metrics import Metrics
-from lastcall.sessions.endings import Confirmation, Termination
 from lastcall.signing import Signing
 from lastcall.stores import base
 
 log = logging.getLogger("lastcall.feed")
 
-POLL_SECONDS: Final = 0.02
-"""How often a node looks whether another process has written to the store."""
 FORGET_SECONDS: Final = 60.0
 """How often it forgets the events that nobody's token is from before."""
-OUTCOMES: Final = 1000
-"""How many terminations are remembered with what confirmed them."""
 FORGET_MARGIN: Final = timedelta(minutes=5)
 """How much longer than an access token lives its events are kept, for clocks that were set."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A termination that is confirmed: by whom, and how long that took from its commit."""
-
-    progress: Progress
-    after: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,40 +79,37 @@ class Leases:
         *,
         lease: timedelta,
         access_lifetime: timedelta,
+        confirmations: Confirmations,
         metrics: Metrics,
         clock: Clock,
         entropy: Entropy,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`welcome` greets a verifier, given this node's name and the account of its key."""
+        """`welcome` greets a verifier, given this node's name and the account of its key;
+        `confirmations` are told what is decided, and when to look at it."""
         self._store = store
         self._signing = signing
         self._welcome = welcome
         self._lease = lease.total_seconds()
         self._remembered = access_lifetime + FORGET_MARGIN
+        self._confirmations = confirmations
         self._metrics = metrics
         self._clock = clock
         self._entropy = entropy
         self._pause = pause
         self._side: NodeSide | None = None
-        self._agent = about.own_agent()
+        self._agent = process.agent()
         self._started_at = clock.now()
         self._connections: dict[int, Connection] = {}
         self._seen: dict[tuple[str, str], Connection] = {}
         """The newest connection of each verifier, by its account and name."""
         self._numbers = count(1)
-        self._pending: deque[tuple[Position, float]] = deque()
-        """Terminations of this process that are not confirmed yet, and since when they are durable.
-        """
-        self._outcomes: dict[Position, Outcome] = {}
-        """The newest that are."""
         self._version: int | None = None
         self._told: Position | None = None
         """What this node's row says that it has acknowledged."""
         self._renewed_at = float("-inf")
         self._forgot_at = float("-inf")
         self._woken = asyncio.Event()
-        self._moved = asyncio.Event()
         self._busy = asyncio.Lock()
         self._requiring = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -134,7 +118,8 @@ class Leases:
 
     async def start(self) -> None:
         """Register, read the log, get a lease, and go on by itself. Raises Unavailable."""
-        await self._begin()
+        if self._side is None:  # else an earlier start got as far as that
+            await self._begin()
         await self._renew()
         self._task = asyncio.create_task(self._run())
 
@@ -182,91 +167,14 @@ class Leases:
             now = self._clock.lease()
             self._side.durable(committed.events[-1].position, now)
             self._woken.set()
-            self._pending += [
-                (event.position, now) for event in committed.events if event.kind.endswith("_ended")
-            ]
-
-    async def follow(self, termination: Termination, wait: float = 0.0) -> Termination:
-        """Wait until a termination is confirmed, for at most so many seconds, and say how far it
-        has come (rule 10)."""
-        started = self._clock.lease()
-        found = await self.confirm(termination.event.position, wait)
-        return replace(
-            termination,
-            confirmation=found,
-            waited=termination.waited + timedelta(seconds=self._clock.lease() - started),
-        )
-
-    async def confirm(self, position: Position, wait: float = 0.0) -> Confirmation:
-        """The same for whatever event is at a position."""
-        until = self._clock.lease() + wait
-        barrier = self._side or await self._outsider(position)
-        progress = await self._wait(barrier, position, until)
-        certain = None
-        if progress.state == "confirming" and isfinite(progress.certain_in):
-            certain = self._clock.now() + timedelta(seconds=progress.certain_in)
-        outcome = self._outcomes.get(position)
-        return Confirmation(
-            progress.state,
-            certain,
-            progress.verifiers,
-            progress.acknowledged,
-            outcome.after if outcome else None,
-        )
-
-    async def _wait(
-        self, barrier: "NodeSide | Outsider", position: Position, until: float
-    ) -> Progress:
-        while True:
-            if (outcome := self._outcomes.get(position)) is not None:
-                return outcome.progress
-            moved, now = self._moved, self._clock.lease()
-            progress = barrier.progress(position, now)
-            if progress.state == "confirmed" or now >= until:
-                return progress
-            left = min(until - now, progress.certain_in)
-            if isinstance(barrier, Outsider):
-                await self._pause(min(left, POLL_SECONDS))
-                await self._look(barrier)
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(left, 0.001)):
-                    await moved.wait()
-
-    async def _outsider(self, position: Position) -> Outsider:
-        """Look on from a process that does not serve: it has no verifiers and no view, and waits
-        for the rows of those that serve. What it asks about, it has committed or read here."""
-        part = await self._store.read_log(position.seq)
-        outsider = Outsider(self._lease, part.log.position.epoch, translation.timelines(part))
-        outsider.barrier.durable(position.seq, self._clock.lease())
-        await self._look(outsider)
-        return outsider
-
-    async def _look(self, outsider: Outsider) -> None:
-        nodes = await self._store.nodes()
-        outsider.see(translation.rows(nodes), nodes.log.position, self._clock.lease())
-
-    def _settle(self) -> None:
-        """Note which terminations of this process are confirmed: in their order, since what was
-        confirmed for one is so for all before it."""
-        now = self._clock.lease()
-        while self._pending:
-            position, started = self._pending[0]
-            progress = self.side.progress(position, now)
-            if progress.state != "confirmed":
-                break
-            self._pending.popleft()
-            self._metrics.confirmed(now - started)
-            self._outcomes[position] = Outcome(progress, timedelta(seconds=now - started))
-            while len(self._outcomes) > OUTCOMES:
-                del self._outcomes[next(iter(self._outcomes))]
+            self._confirmations.expect(committed.events, now)
 
     async def require(self) -> View:
         """Give what this node knows, with a lease: renewed first if it has run out (rule 16).
 
         Raises Unavailable."""
         async with self._requiring:  # of many who ask at once, one renews
-            if self._side is None:  # nobody has started a mounted application
+            if self._task is None:  # nobody has started a mounted application
                 await self.start()
             if not self.side.leased(self._clock.lease()):
                 await self._renew()
@@ -356,9 +264,8 @@ class Leases:
     async def _turn(self) -> None:
         """One look at the store: read on if it has changed, renew if it is time to."""
         side, now = self.side, self._clock.lease()
-        # Who is woken by a commit of its own need not ask whether there was one: it asks next time.
-        version = None if self._woken.is_set() else await self._store.data_version()
-        if version is None or version != self._version:
+        version = await self._store.data_version()
+        if self._woken.is_set() or version != self._version:
             self._woken.clear()
             await self._read()
             self._version = version
@@ -366,7 +273,7 @@ class Leases:
         if due or (self._behind(side) and self._acknowledged(side) != self._told):
             await self._renew()
         self._tidy(side, now)
-        self._move()
+        self._confirmations.look()
 
     def _tidy(self, side: NodeSide, now: float) -> None:
         side.tidy(now)
@@ -380,7 +287,7 @@ class Leases:
         view = await self._load()
         self._told = None
         if self._side is None:
-            self._side = NodeSide(name, self._lease, view)
+            self._side = self._confirmations.side = NodeSide(name, self._lease, view)
         else:
             self._side.fenced(name, view, self._clock.lease())
         self._deliver(self._side)
@@ -494,22 +401,16 @@ class Leases:
                 case Send(number, message):
                     if (connection := self._connections.get(number)) is not None:
                         text = encoder.text(message)
-                        connection.put(text, part=encoder.is_part(message))
+                        connection.put(text, part=isinstance(message, Part))
                 case Cut(number):
                     if (connection := self._connections.get(number)) is not None:
                         connection.cut(REPLACED)
                 case Remove():
                     side.outputs.append(output)
         if side.all_acknowledged:
-            self._move()
+            self._confirmations.look()
             if self._behind(side):
                 self._woken.set()  # the other nodes wait for this row
-
-    def _move(self) -> None:
-        """Have all who wait look again."""
-        self._settle()
-        self._moved.set()
-        self._moved = asyncio.Event()
 
     def _store_now(self) -> float:
         return self._clock.now().timestamp()

@@ -32,7 +32,7 @@ async def change_password(call: Call[Caller, PasswordChange, Wait]) -> Response:
     )
     ended = None
     if others is not None:
-        followed = await call.node.leases.follow(others, call.query.wait)
+        followed = await call.node.confirmations.follow(others, call.query.wait)
         ended = wire.termination(followed, call.node.sessions.now())
     return browser.give(call, tokens, ended, in_cookies=call.by_cookie)
 

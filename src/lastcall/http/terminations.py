@@ -146,7 +146,7 @@ async def answer(
     call: "Call[Caller, Any, Wait] | Call[Caller | ServiceKey, Any, Wait]", ended: Termination
 ) -> Response:
     """Wait for as long as the caller wants to, and say how far an ending has come."""
-    followed = await call.node.leases.follow(ended, call.query.wait)
+    followed = await call.node.confirmations.follow(ended, call.query.wait)
     return reply(wire.termination(followed, call.node.sessions.now()))
 
 

@@ -65,28 +65,29 @@ class Following(NamedTuple):
 
 
 async def find(call: Call[Caller, Any, Any]) -> Following:
-    """Give the nodes, and the verifiers of the caller's account."""
+    """Give the nodes, and the verifiers of the caller's account, each by their ids."""
     end, states = await call.node.leases.nodes()
     account = call.caller.user.account_id
-    verifiers = tuple(
-        _verifier(follower, state, end)
-        for state in states
-        for follower in _followers(state, account)
+    verifiers = sorted(
+        (
+            _verifier(follower, state, end)
+            for state in states
+            for follower in _followers(state, account)
+        ),
+        key=lambda row: (row.id, row.node),
     )
-    return Following(tuple(_node(state, end) for state in states), verifiers, end)
+    return Following(tuple(_node(state, end) for state in states), tuple(verifiers), end)
 
 
 async def list_services(call: Call[Caller, None, cursors.Part]) -> Response:
     """List who follows the event log: the nodes, then the verifiers, each by their ids."""
     query, found = call.query, await find(call)
     start = 0 if query.before is UNSET else cursors.read_number("services", query.before)
-    nodes = sorted(found.nodes, key=lambda row: row.id)
-    verifiers = sorted(found.verifiers, key=lambda row: (row.id, row.node))
-    rows: list[NodeRow | Verifier] = [*nodes, *verifiers]
+    rows: tuple[NodeRow | Verifier, ...] = (*found.nodes, *found.verifiers)
     # Counted, since a verifier may call itself anything.
     end = start + query.limit
     place = cursors.write_place("services", end if end < len(rows) else None)
-    return reply(ServiceList(tuple(rows[start:end]), place, found.seq))
+    return reply(ServiceList(rows[start:end], place, found.seq))
 
 
 def _followers(state: NodeState, account: AccountId) -> list[Follower]:

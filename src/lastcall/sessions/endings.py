@@ -57,7 +57,7 @@ class Confirmation:
 @dataclass(frozen=True, slots=True)
 class Termination:
     """An ending, and how far it has come: nothing is known of that before it is followed (see
-    `Leases.follow`)."""
+    `Confirmations.follow`)."""
 
     id: TerminationId
     event: Event

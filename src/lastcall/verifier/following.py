@@ -7,8 +7,6 @@ clock, and the pauses between attempts.
 import asyncio
 import contextlib
 import logging
-import os
-import platform
 import socket
 import ssl
 import threading
@@ -21,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
+from lastcall import process
 from lastcall.clock import Entropy
 from lastcall.leases.messages import (
     LONGEST,
@@ -239,7 +238,7 @@ class Following:
         for message in messages:
             match message:
                 case Resume():
-                    said: FromVerifier = msgspec.structs.replace(message, agent=_agent())
+                    said: FromVerifier = msgspec.structs.replace(message, agent=process.agent())
                     await connection.send(write(said).decode())
                 case Renew():
                     sum_, checks = self._checks()
@@ -278,8 +277,3 @@ class Following:
         if text != self.problem and not self._stopping:
             log.warning("not following %s", text)
         self.problem = text
-
-
-def _agent() -> str:
-    """Name this process as its host knows it."""
-    return f"{socket.gethostname()} {os.getpid()}, Python {platform.python_version()}"[:200]

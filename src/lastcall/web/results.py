@@ -22,7 +22,7 @@ WAIT: Final = 1.0
 
 async def show(call: AnyCall, where: str, ended: Termination) -> Response:
     """Lead to the page that says what a termination has done, and how far it has come."""
-    await call.node.leases.follow(ended, WAIT)
+    await call.node.confirmations.follow(ended, WAIT)
     return redirect(f"{where}?done={quote(ended.id)}")
 
 
@@ -34,7 +34,7 @@ async def find(call: AnyCall, name: str, allowed: Callable[[Event], bool]) -> Te
         ended = await call.node.sessions.endings.termination(name, allowed)
     except NotFound:
         return None
-    return await call.node.leases.follow(ended)
+    return await call.node.confirmations.follow(ended)
 
 
 def count(ended: Termination) -> str:

@@ -65,7 +65,7 @@ async def change(call: Call[Caller, Change, None]) -> Response:
         return page
     done = quote(others.id) if others else "changed"
     if others:
-        await call.node.leases.follow(others, results.WAIT)
+        await call.node.confirmations.follow(others, results.WAIT)
     response = redirect(f"{call.base}{PATH}?done={done}")
     call.cookies.set_tokens(response, tokens)
     return response
