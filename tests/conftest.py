@@ -1,14 +1,17 @@
 """What every test may ask for."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection
 
 from lastcall.node import Node
+from lastcall.stores.lane import Lane
 from tests.support.fakes import FakeClock, FakeEntropy
 from tests.support.nodes import open_node
 
@@ -58,17 +61,24 @@ async def node(tmp_path: Path, clock: FakeClock, entropy: FakeEntropy) -> AsyncI
 
 
 @pytest.fixture
-def statements() -> Iterator[list[str]]:
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The reads that reach the database, as they do, but for those of the node's own lease and log:
     they go on beside whatever is asked."""
     seen: list[str] = []
     own = ("FROM log", "FROM events", "FROM nodes", "FROM signing_keys")
 
-    def note(_db: object, _cursor: object, statement: str, *_rest: object) -> None:
+    def note(statement: str) -> None:
         is_read = statement.lstrip().upper().startswith(("SELECT", "WITH"))
         if is_read and not any(f"\n{table}" in statement for table in own):
             seen.append(statement)
 
-    event.listen(Engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", note)
+    def do_one(self: Lane, connection: Connection, db: sqlite3.Connection, work: Any) -> None:  # noqa: ANN401
+        db.set_trace_callback(note)
+        try:
+            original(self, connection, db, work)
+        finally:
+            db.set_trace_callback(None)
+
+    original = Lane._do_one  # noqa: SLF001  where all that asks the database passes
+    monkeypatch.setattr(Lane, "_do_one", do_one)
+    return seen

@@ -222,20 +222,14 @@ async def test_a_lane_that_can_not_connect_answers_everybody(
 
 async def statements(backend: SqliteBackend, read: Any) -> list[str]:  # noqa: ANN401
     """The plan of every statement that a read runs."""
-    ran: list[tuple[str, Any]] = []
-    engine = sqlite.engine(backend.path)
-    event.listen(
-        engine,
-        "before_cursor_execute",
-        lambda _c, _u, statement, parameters, _x, _m: ran.append((statement, parameters)),
-    )
-    with engine.connect() as db:
-        read(db)
+    ran: list[str] = []
+    with sqlite.engine(backend.path).connect() as db:
         raw: sqlite3.Connection = db.connection.driver_connection  # type: ignore[assignment]
+        raw.set_trace_callback(ran.append)
+        read(db)
+        raw.set_trace_callback(None)
         return [
-            row[3]
-            for statement, parameters in ran
-            for row in raw.execute("EXPLAIN QUERY PLAN " + statement, parameters)
+            row[3] for statement in ran for row in raw.execute("EXPLAIN QUERY PLAN " + statement)
         ]
 
 

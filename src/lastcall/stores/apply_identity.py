@@ -230,7 +230,7 @@ _RECORD = Prepared(
 
 @apply.register
 def _(write: base.AddRecord, transaction: Transaction) -> None:
-    _RECORD.run(transaction.db, **rows.record_row(write.record))
+    _RECORD.change(transaction.db, **rows.record_row(write.record))
 
 
 @apply.register

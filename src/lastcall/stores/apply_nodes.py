@@ -44,7 +44,7 @@ def _(write: base.RenewNode, transaction: Transaction) -> None:
         values = (write.acked.epoch, *write.acked.timeline, write.acked.seq)
     acked = dict(zip(_ACKED, values, strict=True))
     told = {"verifiers": write.verifiers, "about": write.about}
-    require_change(_RENEW.run(transaction.db, node_id=write.id, **acked, **told))
+    require_change(_RENEW.change(transaction.db, node_id=write.id, **acked, **told))
 
 
 @apply.register

@@ -79,21 +79,21 @@ def _(write: base.Begin, transaction: Transaction) -> None:
 @apply.register
 def _(write: base.Rotate, transaction: Transaction) -> None:
     session = write.session
-    result = _ROTATE.run(
+    changed = _ROTATE.change(
         transaction.db,
         session_id=session.id,
         before=session.lineage.generation - 1,
         **rows.rotation_row(session),
     )
-    require_change(result)
+    require_change(changed)
 
 
 @apply.register
 def _(write: base.CountRepeat, transaction: Transaction) -> None:
-    result = _COUNT_REPEAT.run(
+    changed = _COUNT_REPEAT.change(
         transaction.db, session_id=write.session_id, now=write.generation, most=write.limit
     )
-    require_change(result)
+    require_change(changed)
 
 
 @apply.register
@@ -114,7 +114,7 @@ def _(write: base.MarkStale, transaction: Transaction) -> None:
 
 @apply.register
 def _(write: base.EndSession, transaction: Transaction) -> None:
-    is_known = _KNOWN.run(transaction.db, session_id=write.session_id).first() is not None
+    is_known = bool(_KNOWN.rows(transaction.db, session_id=write.session_id))
     if is_known:
         transaction.require_alive(write.session_id)
     event = transaction.append(
@@ -127,7 +127,7 @@ def _(write: base.EndSession, transaction: Transaction) -> None:
         actor=write.by,
         ended=int(is_known and not write.reason.startswith("expired_")),
     )
-    _END.run(transaction.db, session_id=write.session_id, seq=event.position.seq)
+    _END.change(transaction.db, session_id=write.session_id, seq=event.position.seq)
 
 
 @apply.register

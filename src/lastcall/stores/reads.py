@@ -198,7 +198,7 @@ _LISTS = {"active": _list(ACTIVE), "ended": _list(~ACTIVE)}
 
 def _count(owner: ColumnElement[bool]) -> Prepared:
     return Prepared(
-        select(func.count())
+        select(func.count().label("number"))
         .select_from(OWNED)
         .where(owner, sessions.c.id != bindparam("without"), ACTIVE)
     )
@@ -273,8 +273,8 @@ def count_sessions(
 ) -> int:
     """Count the active sessions of a user (or of an account: `of`), but the spared one."""
     count = _COUNTS[of.name]
-    counted = count.run(db, owner=owner, without=spared or "", **times(policy, now))
-    return int(counted.scalar_one())
+    (row,) = count.rows(db, owner=owner, without=spared or "", **times(policy, now))
+    return int(row["number"])
 
 
 def find_event(db: Connection, seq: int) -> Event | None:

@@ -1,13 +1,11 @@
 """One commit under way: its events and its guards, for every database."""
 
 from datetime import datetime
-from typing import Any, TypedDict, Unpack, cast
+from typing import TypedDict, Unpack
 
 from sqlalchemy import (
     Connection,
-    CursorResult,
     Executable,
-    Result,
     bindparam,
     insert,
     select,
@@ -57,21 +55,21 @@ class Transaction:
         row = _NEXT.rows(self.db)[0]
         timeline = Timeline(row["timeline_number"], row["timeline_name"])
         event = Event(Position(row["epoch"], timeline, row["seq"]), kind, at, **details)
-        _APPEND.run(self.db, **rows.event_row(event))
+        _APPEND.change(self.db, **rows.event_row(event))
         self.events.append(event)
         return event
 
     def require(self, statement: Executable) -> None:
         """Execute a guarded statement; raises LostRace where it changes nothing."""
-        require_change(self.db.execute(statement))
+        require_change(self.db.execute(statement).rowcount)
 
     def require_alive(self, session_id: SessionId) -> None:
         """Raise LostRace unless the session lives (rule 2)."""
-        if _ACTING.run(self.db, session_id=session_id).first() is None:
+        if not _ACTING.rows(self.db, session_id=session_id):
             raise LostRace("the session has ended")
 
 
-def require_change(result: Result[*tuple[Any, ...]]) -> None:
+def require_change(rows: int) -> None:
     """Raise LostRace where a guarded statement has changed nothing."""
-    if cast("CursorResult[*tuple[Any, ...]]", result).rowcount == 0:
+    if rows == 0:
         raise LostRace("what this rested on has changed")
