@@ -214,7 +214,7 @@ async def test_no_read_of_who_follows_goes_through_the_whole_log(
     """Timelines by their index, events by the log's own order; `since` walks back from the end."""
 
     def read(db: Any) -> None:  # noqa: ANN401
-        log.read_log(db, 5, 10, START)
+        log.read_log(db, 5, 10, START, 0)
 
     plans = await statements(backend, read)
     assert [step for step in plans if "events" in step] == [
@@ -256,10 +256,9 @@ async def test_who_asks_for_the_number_misses_no_commit_of_another_process(
 
     async def look() -> None:
         nonlocal version, seen, moves
-        now = await store.data_version()
-        if now != version:
-            version, moves = now, moves + 1
-            seen = (await store.read_log(seen)).log.position.seq
+        if await store.data_version() != version:
+            part = await store.read_log(seen)
+            version, seen, moves = part.version, part.log.position.seq, moves + 1
 
     with appending(backend):
         async with asyncio.timeout(60):
@@ -277,6 +276,9 @@ async def test_the_number_of_the_data_moves_while_other_reads_share_its_batch(
     version = await store.data_version()
     for _ in range(20):
         await other.commit(append())
-        _, now, _ = await asyncio.gather(store.log_end(), store.data_version(), store.nodes())
+        _, now, part = await asyncio.gather(
+            store.log_end(), store.data_version(), store.read_log(0)
+        )
         assert now != version
+        assert part.version == now
         version = now

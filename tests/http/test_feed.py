@@ -291,7 +291,8 @@ async def test_what_was_confirmed_stays_so_when_a_node_comes_that_has_acknowledg
 
 
 async def test_who_stays_silent_is_waited_for_until_its_lease_is_over(fed: Fed) -> None:
-    """The caller is told by when it is certain at the latest: a lease and its margin."""
+    """The caller is told by when it is certain at the latest, a lease and its margin, and is not
+    kept waiting once that verifier's own lease has run out."""
     ada, other = await fed.served.native(), await fed.served.native()
     async with fed.follow() as follower:
         await follower.lease()
@@ -299,11 +300,11 @@ async def test_who_stays_silent_is_waited_for_until_its_lease_is_over(fed: Fed) 
         done = (await ada.delete(f"/api/v1/sessions/{other.session_id}?wait=0")).json()
         assert (done["state"], done["verifiers"], done["acknowledged"]) == ("confirming", 1, 0)
         assert done["certain_in"] == 37
-        path = f"/api/v1/terminations/{done['id']}?wait=0"
-        fed.served.clock.advance(seconds=30)
-        assert (await ada.get(path)).json()["state"] == "confirming"
-        fed.served.clock.advance(seconds=7)
-        later = (await ada.get(path)).json()
+        path = f"/api/v1/terminations/{done['id']}"
+        fed.served.clock.advance(seconds=29)
+        assert (await ada.get(path + "?wait=0")).json()["state"] == "confirming"
+        fed.served.clock.advance(seconds=1)
+        later = (await ada.get(path + "?wait=30")).json()
         assert (later["state"], later["certain_by"]) == ("confirmed", None)
 
 

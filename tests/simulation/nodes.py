@@ -15,7 +15,7 @@ from lastcall.leases.view import Verdict as Placed
 from lastcall.leases.view import View
 from tests.simulation import statements
 from tests.simulation.channel import Channel
-from tests.simulation.store import Server, State, Store
+from tests.simulation.store import Entry, Server, State, Store
 from tests.simulation.truth import Token, Truth
 from tests.simulation.world import Process, World
 
@@ -69,6 +69,8 @@ class Node(Asking):
         self._told: Position | None = None
         self._renewed_at = float("-inf")
         self._ids = 0
+        self._reading = 0
+        """How many tasks are reading the log or renewing."""
 
     # Its work, as in `feed.leases`.
 
@@ -85,6 +87,13 @@ class Node(Asking):
             except LostRace:
                 pass
             yield POLL
+
+    def _alone(self, task: Task) -> Task:
+        self._reading += 1
+        try:
+            return (yield from task)
+        finally:
+            self._reading -= 1
 
     def _begin(self) -> Task:
         while True:
@@ -131,10 +140,15 @@ class Node(Asking):
         self.look()
 
     def _read(self) -> Task:
+        yield from self._alone(self._read_on())
+
+    def _read_on(self) -> Task:
         side = self.side
         while True:
             begun = self.clock()
-            part = yield from self.read(lambda state: state.read_log(side.view.seq))
+            part, rows = yield from self.read(
+                lambda state: (state.read_log(side.view.seq), [*state.rows.values()])
+            )
             try:
                 side.read(part, begun, self.clock(), self.store_now())
                 for account, event in part.events:
@@ -147,8 +161,7 @@ class Node(Asking):
             self.deliver()
             if side.view.seq >= part.end.seq:
                 break
-        rows, end = yield from self.read(lambda state: ([*state.rows.values()], state.end))
-        side.see(rows, end, self.clock())
+        side.see(rows, part.end, self.clock())
         gone = [output.row for output in side.outputs if isinstance(output, Remove)]
         self.deliver()
         for row in gone:
@@ -156,6 +169,18 @@ class Node(Asking):
                 yield from self.commit(statements.remove(row))
 
     def _renew(self) -> Task:
+        end = yield from self._alone(self._ask())
+        if end is None:
+            return
+        side = self.side
+        if not side.view.contains(end):
+            yield from self._read()
+        now = self.clock()
+        for position in self.open:
+            if isfinite(side.progress(position, now).certain_in):
+                self._note_durable(position)
+
+    def _ask(self) -> Task:
         side = self.side
         now = self.clock()
         acked = side.acked(now)
@@ -165,17 +190,12 @@ class Node(Asking):
             end = yield from self.commit(statements.renew(side.name, acked, LEASE, leased))
         except LostRace:
             yield from self._begin()
-            return
+            return None
         self._told, self._renewed_at = acked, noted
         now = self.clock()
         side.renewed(noted, end, now, self.store_now())
         self.deliver()
-        if not side.view.contains(end):
-            yield from self._read()
-        now = self.clock()
-        for position in self.open:
-            if isfinite(side.progress(position, now).certain_in):
-                self._note_durable(position)
+        return end
 
     def _settle(self) -> Task:
         side = self.side
@@ -234,11 +254,15 @@ class Node(Asking):
             )
             self.open.setdefault(Position(view.epoch, timeline, event.seq))
 
-    def ended(self, position: Position) -> None:
+    def ended(self, position: Position, entry: Entry) -> None:
         """A commit of this process was answered: its event is durable."""
         self.open.setdefault(position)
         if self.side is not None:
-            self.side.durable(position, self.clock())
+            if self._reading:
+                self.side.durable(position, self.clock())
+            else:
+                self.side.appended([entry], position, self.clock(), self.store_now())
+                self.deliver()
             if isfinite(self.side.progress(position, self.clock()).certain_in):
                 self._note_durable(position)
         self.wake()

@@ -12,7 +12,7 @@ from tests.simulation import statements
 from tests.simulation.befalls import befall
 from tests.simulation.nodes import LEASE, CommandLine, Node, Task
 from tests.simulation.schedule import FAULTS, LENGTH, REST, Step, draw
-from tests.simulation.store import State, Store, Transaction
+from tests.simulation.store import Entry, State, Store, Transaction
 from tests.simulation.truth import Token, Truth
 from tests.simulation.verifiers import Verifier
 from tests.simulation.world import World
@@ -52,8 +52,8 @@ class Run:
         ]
         self.verifiers = [self.new_verifier(f"v{number}") for number in range(3)]
         self.backup: State | None = None
-        self.visible: dict[Any, Position] = {}
-        """Where each ending became visible, as no process can know."""
+        self.visible: dict[Any, tuple[Position, Entry]] = {}
+        """The event of each ending that is visible, and where it is."""
         self._sessions = 0
         for step in steps:
             self.world.at(step.at, lambda step=step: self._take(step))  # type: ignore[misc]
@@ -179,11 +179,11 @@ class Run:
         """Have the truth know of its event when it is visible."""
 
         def seen(position: Position) -> None:
-            self.visible[transaction.execute] = position
             for server in self.store.servers:
                 if server.state.epoch == position.epoch:
                     found = server.state.events.get(position.seq)
                     if found is not None and server.state.holds(position):
+                        self.visible[transaction.execute] = position, found
                         self.truth.happens(position, *found)
                         return
 
@@ -191,15 +191,14 @@ class Run:
 
     def _end(self, node: Node, transaction: Transaction) -> Task:
         try:
-            position = yield from node.commit(transaction)
+            yield from node.commit(transaction)
         except LostRace:
             return
         except Unavailable:  # of unknown outcome, so not done (rule 15)
-            known = self.visible.get(transaction.execute)
-            if not self.store.unknown_is_done or known is None:
+            if not self.store.unknown_is_done:
                 return
-            position = known
-        node.ended(position)
+        if (known := self.visible.get(transaction.execute)) is not None:
+            node.ended(*known)
 
     def _change_key(self, node: Node) -> Task:
         self._sessions += 1

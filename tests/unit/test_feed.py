@@ -21,6 +21,7 @@ from lastcall.leases.messages import Recall, Resume, Welcome
 from lastcall.leases.node import NodeSide
 from lastcall.leases.view import Begun, View
 from lastcall.node import Node
+from lastcall.sessions.endings import Termination
 from lastcall.sessions.minting import Tokens
 from lastcall.stores import base
 from tests.support.fakes import START, FakeClock
@@ -170,7 +171,7 @@ def test_rows_are_told_with_their_leases() -> None:
     position = Position("epoch", ONE, 7)
     row = base.NodeRow(NodeId("n_one"), 3, position, timedelta(seconds=9), 2)
     nodes = base.Nodes(base.LogEnd(position, 0), (row,))
-    assert translation.rows(nodes) == [Row("n_one", 3, position, 9.0, 2)]
+    assert translation.rows(nodes.rows) == [Row("n_one", 3, position, 9.0, 2)]
 
 
 # Where the database fails.
@@ -240,6 +241,14 @@ async def leases(unstarted: Leases) -> Leases:
     """The same, started."""
     await unstarted.start()
     return unstarted
+
+
+async def terminate(node: Node) -> Termination:
+    """Begin a session and end it."""
+    tokens = await sign_in(node)
+    return await node.sessions.endings.terminate(
+        tokens.session.id, "terminated_by_admin", SYSTEM, lambda _: True
+    )
 
 
 async def test_a_start_that_broke_off_is_made_good_by_the_next_one(
@@ -365,6 +374,29 @@ async def test_a_process_that_does_not_serve_waits_for_the_rows_of_those_that_do
     assert (await asyncio.wait_for(waiting, 20)).state == "confirmed"
 
 
+async def test_what_this_process_ends_is_known_before_the_log_is_read_unless_that_is_under_way(
+    leases: Leases, failing: Failing, node: Node
+) -> None:
+    """What is read meanwhile may end before it, and would look like another log."""
+
+    async def commit() -> Position:
+        event = (await terminate(node)).event
+        leases.committed((), base.Committed(event.position, (event,)))
+        return event.position
+
+    await set_up(node)
+    end = (await node.store.log_end()).position
+    await eventually(lambda: leases.side.view.position == end)
+    failing.down = Unavailable("planted")
+    known = await commit()
+    assert leases.side.view.position == known
+    async with leases._busy:  # noqa: SLF001  as while it reads
+        later = await commit()
+        assert leases.side.view.position == known
+    failing.down = None
+    await eventually(lambda: leases.side.view.position == later)
+
+
 async def test_of_many_terminations_the_newest_are_remembered_with_what_confirmed_them(
     ada: Tokens,
     leases: Leases,
@@ -375,11 +407,7 @@ async def test_of_many_terminations_the_newest_are_remembered_with_what_confirme
     """How long a confirmation took is known for so many of them, and memory doesn't grow."""
     monkeypatch.setattr("lastcall.feed.confirmations.OUTCOMES", 2)
     for _ in range(4):
-        tokens = await sign_in(node)
-        committed = await node.sessions.endings.terminate(
-            tokens.session.id, "terminated_by_admin", SYSTEM, lambda _: True
-        )
-        event = committed.event
+        event = (await terminate(node)).event
         leases.committed((), base.Committed(event.position, (event,)))
         confirmed = await confirmations.confirm(event.position, 30)
         assert confirmed.state == "confirmed"

@@ -9,6 +9,7 @@ from lastcall.leases.barrier import Barrier, Row
 from lastcall.leases.margins import kept
 from lastcall.leases.messages import (
     Ack,
+    Events,
     Grant,
     Happened,
     ProtocolError,
@@ -168,6 +169,53 @@ def test_a_commit_on_a_timeline_that_has_not_been_read_makes_nothing_else_durabl
     side.read(Log(at(4), 0, BORN, ended(3, 4)), 0.0, 0.0, 0.0)
     side.durable(at(7, SECOND), 0.0)
     assert side.progress(at(4), 10 * WAIT).state == "confirming"
+
+
+def told(side: NodeSide) -> list[int]:
+    """The events that verifiers are told of."""
+    return [
+        event.seq
+        for one in side.outputs
+        if isinstance(one, Send) and isinstance(one.message, Events)
+        for event in one.message.events
+    ]
+
+
+def test_what_this_process_has_committed_is_told_at_once_and_confirmed_by_rows_alone() -> None:
+    side = node(1)
+    follow(side)
+    side.outputs.clear()
+    side.appended(ended(2, 3), at(3), 5.0, 5.0)
+    assert (told(side), side.view.seq) == ([2, 3], 3)
+    assert side.progress(at(3), 5.0).certain_in == WAIT
+    side.see([], at(2), 5.0)
+    assert side.progress(at(3), 5.0).state == "confirming"
+    side.see([], at(3), 5.0)
+    assert side.progress(at(3), 5.0).state == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("seq", "timeline", "certain_in"), [(3, FIRST, WAIT), (2, SECOND, math.inf)]
+)
+def test_what_is_not_the_next_event_of_this_log_has_to_be_read(
+    seq: int, timeline: Timeline, certain_in: float
+) -> None:
+    """Another process has committed before it, or a standby has become the primary."""
+    side = node(1)
+    follow(side)
+    side.outputs.clear()
+    side.appended(ended(seq), at(seq, timeline), 5.0, 5.0)
+    assert (told(side), side.view.seq) == ([], 1)
+    side.read(Log(at(3), 0, BORN, ended(2, 3)), 5.0, 5.0, 5.0)
+    assert side.progress(at(3), 5.0).certain_in == certain_in
+
+
+def test_who_is_ahead_goes_on_waiting_when_this_process_commits() -> None:
+    """The store may have more than what was just committed: only a read of it tells."""
+    side = node(1)
+    side.receive(1, "acme", Resume("v" * 16, store_position(at(4))), 0.0, 0.0)
+    side.appended(ended(2), at(2), 5.0, 5.0)
+    assert side.outputs == []
 
 
 def test_a_node_that_has_not_read_all_serves_nobody_from_what_it_lacks() -> None:

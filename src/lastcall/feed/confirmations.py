@@ -128,7 +128,7 @@ class Confirmations:
 
     async def _look(self, outsider: Outsider) -> None:
         nodes = await self._store.nodes()
-        outsider.see(translation.rows(nodes), nodes.log.position, self._clock.lease())
+        outsider.see(translation.rows(nodes.rows), nodes.log.position, self._clock.lease())
 
     def _settle(self) -> None:
         """Note which terminations of this process are confirmed: in their order, since what was

@@ -163,11 +163,17 @@ class Leases:
         """A commit of this process is durable; wake up if it has ended or changed something."""
         if not committed.events:
             return
-        if self._side is not None:
+        if (side := self._side) is not None:
             now = self._clock.lease()
-            self._side.durable(committed.events[-1].position, now)
-            self._woken.set()
             self._confirmations.expect(committed.events, now)
+            end = committed.events[-1].position
+            if self._busy.locked() or any(event.key_id for event in committed.events):
+                side.durable(end, now)
+            else:
+                events = translation.events(committed.events, lambda _: None)
+                side.appended(events, end, now, self._store_now())
+                self._deliver(side)
+            self._woken.set()
 
     async def require(self) -> View:
         """Give what this node knows, with a lease: renewed first if it has run out (rule 16).
@@ -264,11 +270,9 @@ class Leases:
     async def _turn(self) -> None:
         """One look at the store: read on if it has changed, renew if it is time to."""
         side, now = self.side, self._clock.lease()
-        version = await self._store.data_version()
-        if self._woken.is_set() or version != self._version:
+        if self._woken.is_set() or await self._store.data_version() != self._version:
             self._woken.clear()
             await self._read()
-            self._version = version
         due = now - self._renewed_at >= self._lease * margins.NODE_RENEWS
         if due or (self._behind(side) and self._acknowledged(side) != self._told):
             await self._renew()
@@ -329,8 +333,8 @@ class Leases:
                 self._deliver(side)
                 if side.view.seq >= part.log.position.seq:
                     break
-            nodes = await self._store.nodes()
-            side.see(translation.rows(nodes), nodes.log.position, self._clock.lease())
+            self._version = part.version
+            side.see(translation.rows(part.nodes), part.log.position, self._clock.lease())
             self._deliver(side)
             await self._remove(side)
 

@@ -17,13 +17,18 @@ _SESSIONS: Final = ("session_ended", "session_stale")
 
 
 def log(part: base.LogPart, find_key: FindKey) -> Log:
-    """Write a part of the log, each event with the account that may know of it."""
+    """Write a part of the log."""
     return Log(
         part.log.position,
         part.log.floor,
         timelines(part),
-        [(event.account_id, happened(event, find_key)) for event in part.events],
+        events(part.events, find_key),
     )
+
+
+def events(appended: Iterable[Event], find_key: FindKey) -> list[tuple[str | None, Happened]]:
+    """Write events, each with the account that may know of it."""
+    return [(event.account_id, happened(event, find_key)) for event in appended]
 
 
 def happened(event: Event, find_key: FindKey) -> Happened:
@@ -60,9 +65,8 @@ def empty_view(part: base.LogPart, keys: Iterable[Jwk]) -> View:
     )
 
 
-def rows(nodes: base.Nodes) -> list[Row]:
+def rows(nodes: Iterable[base.NodeRow]) -> list[Row]:
     """Write the nodes' rows."""
     return [
-        Row(row.id, row.beat, row.acked, row.lease.total_seconds(), row.verifiers)
-        for row in nodes.rows
+        Row(row.id, row.beat, row.acked, row.lease.total_seconds(), row.verifiers) for row in nodes
     ]

@@ -183,6 +183,24 @@ class NodeSide:
         if (position.epoch, position.timeline) == (known.epoch, known.timeline):
             self._barrier.durable(position.seq, now)
 
+    def appended(
+        self,
+        events: Sequence[tuple[str | None, Happened]],
+        end: Position,
+        now: float,
+        store_now: float,
+    ) -> None:
+        """A commit of this process was answered, which appended these events up to `end`: they are
+        durable (rule 10), and where they are the next ones they are applied without being read.
+        Not for a node that is reading the log: what it gets may end before them."""
+        self.durable(end, now)
+        view = self.view
+        if (end.epoch, end.timeline) == (view.epoch, view.timelines[-1].timeline) and (
+            events[0][1].seq == view.seq + 1
+        ):
+            # Since when all is known that the store has, this does not tell: `begun` is never.
+            self.read(Log(end, view.floor, view.timelines, events), NEVER, now, store_now)
+
     def unsettled(self, now: float) -> None:
         """The store doesn't call its timeline settled (rule 6)."""
         self._barrier.meet(now)

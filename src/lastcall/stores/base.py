@@ -213,8 +213,8 @@ class Store(Protocol):
     async def read_log(
         self, after: int, most: int = 10_000, since: datetime | None = None
     ) -> LogPart:
-        """Give the next events after a place, at most so many, with the log's end, floor and
-        timelines.
+        """Give the next events after a place, at most so many, with the log's end and floor, its
+        timelines, every node's row, and what `data_version` gave before.
 
         Events at or before the floor are never among them: whoever was behind it takes the floor
         in their place (rule 4). With `since`, events from before that moment are left out, and the

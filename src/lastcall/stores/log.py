@@ -19,9 +19,7 @@ _NODES = Prepared(
     select(
         *(column for column in schema.log.c if column.name != "id"),
         *(column.label(f"n_{column.name}") for column in schema.nodes.c),
-    )
-    .select_from(schema.log.outerjoin(schema.nodes, true()))
-    .order_by(schema.nodes.c.id)
+    ).select_from(schema.log.outerjoin(schema.nodes, true()))
 )
 _TIMELINES = Prepared(
     select(events.c.timeline_number, events.c.timeline_name, events.c.seq)
@@ -54,19 +52,29 @@ def nodes(db: Connection) -> Nodes:
     found = _NODES.rows(db)
     return Nodes(
         LogEnd(rows.position_of(found[0]), found[0]["floor"]),
-        tuple(_node_of(row) for row in found if row["n_id"] is not None),
+        tuple(
+            sorted(
+                (_node_of(row) for row in found if row["n_id"] is not None),
+                key=lambda node: node.id,
+            )
+        ),
     )
 
 
-def read_log(db: Connection, after: int, most: int, since: datetime | None) -> LogPart:
-    """Give the events after a place and after the floor, with the log and its timelines."""
-    log = reads.log_end(db)
+def read_log(
+    db: Connection, after: int, most: int, since: datetime | None, version: int
+) -> LogPart:
+    """Give the events after a place and after the floor, with the log, its timelines and nodes."""
+    known = nodes(db)
+    log = known.log
     if since is not None:
         # The floor, before what it stands for is left out (rule 4).
         for row in _NEWEST_OLD.rows(db, floor=log.floor, since=micros(since)):
             log = LogEnd(log.position, row["seq"])
     found = _NEXT.rows(db, after=max(after, log.floor), most=most)
-    return LogPart(log, _timelines(db, log.position), tuple(map(rows.event_of, found)))
+    return LogPart(
+        log, _timelines(db, log.position), tuple(map(rows.event_of, found)), known.rows, version
+    )
 
 
 def holds(db: Connection, position: Position) -> bool:

@@ -52,12 +52,16 @@ class TimelineStart:
 
 @dataclass(frozen=True, slots=True)
 class LogPart:
-    """A piece of the log with its end and floor, and where each timeline of its epoch began, all of
-    one snapshot. The events have no gaps; none is at or before the floor, none after the end."""
+    """A piece of the log with its end and floor, where each timeline of its epoch began, and every
+    node's row (rule 10), all of one snapshot. The events have no gaps; none is at or before the
+    floor, none after the end."""
 
     log: LogEnd
     timelines: tuple[TimelineStart, ...]
     events: tuple[Event, ...]
+    nodes: tuple[NodeRow, ...]
+    version: int
+    """What `data_version` gave just before that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class SqliteStore:
         self, after: int, most: int = 10_000, since: datetime | None = None
     ) -> base.LogPart:
         """Give the next events after a place, with the log's end, floor and timelines."""
-        return await self._read(lambda db: log.read_log(db, after, most, since))
+        return await self._read(lambda db: log.read_log(db, after, most, since, _data_version(db)))
 
     async def data_version(self) -> int:
         """Give a number that is another one once any process has committed anything."""
