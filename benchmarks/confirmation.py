@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -126,11 +127,13 @@ class Terminating:
 
 class Broadcasting:
     """Has a bare server say something to so many WebSockets, until the last of them has it: those
-    of the load's client, as the verifiers here, or those of the library that verifiers use."""
+    of the load's client, as the verifiers here, or those of the library that verifiers use. Or, of
+    the former, until the server has told that all have answered."""
 
-    def __init__(self, name: str, sockets: int) -> None:
+    def __init__(self, name: str, sockets: int, *, answered: bool = False) -> None:
         self.name = name
         self._number = sockets
+        self._answered = answered
         self._left = 0
         self._over = asyncio.Event()
         self._stack = AsyncExitStack()
@@ -145,8 +148,11 @@ class Broadcasting:
                 self._stack.callback(listening.cancel)
             else:
                 socket = await WebSocket.connect(port, "/listen", {}, self._hear)
+                if self._answered:
+                    socket.hear = partial(self._answer, socket)
                 self._stack.callback(socket.close)
-        self._speaker = await WebSocket.connect(port, "/say", {}, len)
+        told = self._told if self._answered else len
+        self._speaker = await WebSocket.connect(port, "/say", {}, told)
         self._stack.callback(self._speaker.close)
 
     async def run(self, seconds: float) -> Turn:
@@ -169,6 +175,12 @@ class Broadcasting:
     async def _listen(self, socket: ClientConnection) -> None:
         async for message in socket:
             self._hear(message)
+
+    def _answer(self, socket: WebSocket, _: object) -> None:
+        socket.send(_ANSWER)
+
+    def _told(self, _: object) -> None:
+        self._over.set()
 
     def _hear(self, _: object) -> None:
         self._left -= 1
@@ -194,6 +206,8 @@ _MESSAGE = json.dumps(
     }
 ).encode()
 """As long as what lastcall sends for a termination."""
+_ANSWER = b'{"type":"ack","position":["Zm9yIHRoZSBi","1.Zm9yIHRoZSBi",4712]}'
+"""As long as what a verifier answers."""
 
 
 async def _key(folder: Path) -> str:
@@ -232,6 +246,7 @@ async def _with(
     ask = request("GET", "/api/v1/session", token=scene.few.tokens.access_token)
     bare = Broadcasting("broadcast", number)
     usual = Broadcasting("broadcast to websockets", number)
+    answered = Broadcasting("broadcast, answered", number, answered=True)
 
     def check(name: str, port: int) -> OverHttp:
         return OverHttp(name, port, lambda: [always(ask)])
@@ -241,14 +256,16 @@ async def _with(
         servers.lastcall(folder) as port,
         servers.floor(database) as floor,
         servers.floor(database) as other,
+        servers.floor(database) as third,
     ):
         try:
             await bare.connect(floor, library=False)
             await usual.connect(other, library=True)
+            await answered.connect(third, library=False)
             async with following(port, key, number):
                 own = Terminating("lastcall", port, token, sessions, number)
                 cases = [
-                    Case(f"confirmed-{number}", 1, own, (bare, usual)),
+                    Case(f"confirmed-{number}", 1, own, (bare, usual, answered)),
                     Case(
                         f"followed-{number}",
                         1,
@@ -260,6 +277,7 @@ async def _with(
         finally:
             await bare.close()
             await usual.close()
+            await answered.close()
 
 
 @contextmanager

@@ -33,6 +33,8 @@ class App:
         }
 
         self._listening: set[Send] = set()
+        self._silent: set[Send] = set()
+        """Those of them that have not answered."""
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one request, or serve one WebSocket."""
@@ -51,14 +53,22 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
     async def _follow(self, path: str, receive: "Receive", send: "Send") -> None:
-        """Pass what one WebSocket says to all those that listen."""
+        """Pass what one WebSocket says to all those that listen; and, once all of them have
+        answered, the last answer to that one."""
         await receive()
         await send({"type": "websocket.accept"})
         if path == "/listen":
             self._listening.add(send)
+        else:
+            self._speaker = send
         while (message := await receive())["type"] != "websocket.disconnect":
-            for listener in self._listening:
-                await listener({"type": "websocket.send", "text": message["text"]})
+            if path == "/listen":
+                self._silent.discard(send)
+                to = set() if self._silent else {self._speaker}
+            else:
+                to = self._silent = self._listening.copy()
+            for one in tuple(to):
+                await one({"type": "websocket.send", "text": message["text"]})
         self._listening.discard(send)
 
 
