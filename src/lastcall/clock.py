@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Protocol
 
@@ -59,3 +59,8 @@ lease_clock: Final = _lease_clock()
 def system_entropy(size: int) -> bytes:
     """Give `size` bytes from the operating system's generator."""
     return os.urandom(size)
+
+
+def round_up(at: datetime) -> datetime:
+    """Give the full second at or after a time: what is certain by then is so when that is shown."""
+    return (at + timedelta(seconds=1, microseconds=-1)).replace(microsecond=0)

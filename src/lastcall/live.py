@@ -2,13 +2,14 @@
 
 One task a process follows the audit log; it costs a short read four times a second, and nothing
 while no page is open. A stream says *that* something changed, never what: the page asks for itself
-anew, with its own proof, so that a stream can tell nobody more than the page may show.
+anew, with its own proof, so that a stream can tell nobody more than the page may show. Who follows
+the event log is written in no log: that is looked at once a second while a page shows it.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, get_args
@@ -29,8 +30,14 @@ log = logging.getLogger("lastcall.live")
 Scope = Literal["user", "account"]
 """Whose records a page shows: those of its user, or those of all users of an admin's account."""
 
+Marks = Callable[[frozenset[AccountId]], Awaitable[Mapping[AccountId, str]]]
+"""Gives each account's mark of who follows the event log: a text that changes with them. Raises
+Unavailable."""
+
 FOLLOW_SECONDS: Final = 0.25
 """How often the audit log is looked at while a page is open."""
+SERVICES_SECONDS: Final = 1.0
+"""How often it is looked at who follows, at most, while a page that shows them is open."""
 BEAT_SECONDS: Final = 15.0
 """After how long a silence a stream says that it is there, so that no proxy takes it for dead."""
 LONGEST_SECONDS: Final = 60.0
@@ -51,6 +58,13 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Services:
+    """Those who follow the event log are not as they were; this is their mark now."""
+
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The session has ended; nothing follows."""
 
@@ -65,7 +79,7 @@ class Beat:
     """The stream is there."""
 
 
-Message = Changed | Ended | Again | Beat
+Message = Changed | Services | Ended | Again | Beat
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +108,25 @@ class _Stream:
     spoke_at: float
     number: int = 0
     news: set[Scope] = field(default_factory=set)
+    services: str | None = None
+    """The mark of the services that its pages know; None where none of them shows any."""
+    mark: str = ""
+    """Their mark as it was when they were looked at last."""
     doubt: bool = False
     """Whether the session may have ended, or its user's role may have changed."""
     over: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is told of its account's services."""
+        return self.admin and self.services is not None
+
+    def see(self, mark: str) -> None:
+        """Take in how the services are."""
+        self.mark = mark
+        if mark != self.services:
+            self.wake.set()
 
     def hear(self, changes: base.Changes) -> None:
         """Take in what of these changes concerns this stream."""
@@ -126,26 +155,31 @@ class Live:
         store: base.Store,
         policy: Policy,
         clock: Clock,
+        marks: Marks,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
+        self._marks = marks
         self._policy = policy
         self._clock = clock
         self._pause = pause
         self._streams: set[_Stream] = set()
         self._follower: asyncio.Task[None] | None = None
         self._number = 0
+        self._looked_at = float("-inf")
         self._stopped = False
 
     async def stream(
-        self, page: OpenPage, after: int | None = None
+        self, page: OpenPage, after: int | None = None, services: str | None = None
     ) -> AsyncGenerator[Message, None]:
-        """Tell what changes from now on, and what has changed since the record `after`.
+        """Tell what changes from now on, and what has changed since the record `after`; an admin's
+        pages also when the services are not those of the mark `services`, if there is one.
 
         The first message comes at once. Raises RateLimited for one stream too many of a session,
         Unavailable for one too many of the process and while it stops.
         """
         with self._entered(page) as stream:
+            stream.services = services
             await self._follow()
             # Also what happened since the session was looked at: it may have ended since.
             seen = page.recorded if after is None else min(after, page.recorded)
@@ -218,6 +252,10 @@ class Live:
                 return self._said(stream, Changed(stream.number, scopes))
             if stream.over:
                 return Again()
+            if stream.follows and stream.mark not in ("", stream.services):
+                stream.services = stream.mark
+                stream.wake.set()
+                return self._said(stream, Services(stream.mark))
             if self._clock.monotonic() - stream.spoke_at >= BEAT_SECONDS:
                 return self._said(stream, Beat())
 
@@ -270,6 +308,17 @@ class Live:
                 stream.over = True
             if stream.doubt or stream.over or ticks - stream.spoke_at >= BEAT_SECONDS:
                 stream.wake.set()
+        if ticks - self._looked_at >= SERVICES_SECONDS:
+            await self._look(ticks)
+
+    async def _look(self, ticks: float) -> None:
+        """Look who follows the event log, if a stream is to tell."""
+        streams = [stream for stream in self._streams if stream.follows]
+        if streams:
+            self._looked_at = ticks
+            found = await self._marks(frozenset(stream.account_id for stream in streams))
+            for stream in streams:
+                stream.see(found[stream.account_id])
 
     def _end_all(self) -> None:
         for stream in self._streams:

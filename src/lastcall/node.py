@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from lastcall.clock import Clock, Entropy, SystemClock, system_entropy
 from lastcall.device.agent import recognise
 from lastcall.device.place import Locator, PlaceDataError
 from lastcall.errors import SettingsError
+from lastcall.feed import marks
 from lastcall.feed.confirmations import Confirmations
 from lastcall.feed.leases import Leases
 from lastcall.identity.administration import Administration
@@ -139,7 +141,7 @@ class Node:
             passwords=passwords,
             locator=locator,
             metrics=metrics,
-            live=Live(store, policy, clock),
+            live=Live(store, policy, clock, partial(marks.find, leases)),
             leases=leases,
             confirmations=confirmations,
             clock=clock,

@@ -80,11 +80,12 @@ def serving(
     passwords: Passwords | None = None,
     origin: str = "http://localhost",
     city_db: Path | None = None,
+    lease: timedelta = timedelta(seconds=30),
     **options: Any,  # noqa: ANN401  uvicorn's own
 ) -> Iterator[Running]:
     """Serve a folder's database until the block ends: with more endpoints, filled before, by
-    another policy, under a path, with passwords of a real cost, at another name, or
-    with data of cities, if need be."""
+    another policy, under a path, with passwords of a real cost, at another name, with data of
+    cities, or with another lease, if need be."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"{origin}:{listener.getsockname()[1]}{path}"
@@ -95,6 +96,7 @@ def serving(
             policy=policy or Policy(),
             trusted_proxies=(ip_network("127.0.0.1"),),
             city_db=city_db,
+            lease=lease,
         )
         app = create_app(
             settings,

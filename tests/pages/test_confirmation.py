@@ -1,19 +1,23 @@
 """What pages say of an ending that is not confirmed yet, and of who follows the event log."""
 
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
 
 from playwright.sync_api import expect
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from lastcall.feed import about
 from lastcall.leases.messages import SUBPROTOCOL, Ack, store_position
 from lastcall.leases.verifier import VerifierSide
 from tests.pages.conftest import Sit
 from tests.pages.people import SESSIONS, WINDOWS, Person
-from tests.pages.serving import Running
+from tests.pages.serving import Running, serving
 from tests.support.following import Follower, new_name
 
 SERVICES = "/account/services"
@@ -98,22 +102,66 @@ def test_an_ending_is_claimed_only_once_it_is_confirmed(
         end_others(ada, javascript=javascript)
         result = ada.page.locator("#result")
         expect(result).to_contain_text("Signing out everywhere. 1 session ended.")
-        expect(result).to_contain_text("1 service can't be reached.")
+        expect(result).to_contain_text("1 service has not confirmed it yet.")
+        expect(result).not_to_contain_text("reached")
         expect(result).to_contain_text("at the latest")
         expect(result).not_to_contain_text("Signed out everywhere")
         verifier.let_go()
         if not javascript:
             result.get_by_role("link", name="Look again").click()
-        expect(result).to_contain_text("Signed out everywhere. 1 session ended.", timeout=20_000)
-        expect(result).to_contain_text("Confirmed by 1 of 1 service in")
+        everywhere = "Signed out everywhere, confirmed by 1 of 1 service in"
+        expect(result).to_contain_text(everywhere, timeout=20_000)
 
 
-async def told_of_a_verifier(site: Running) -> None:
-    """Wait until the node's row names a verifier: it does with the next renewal of its lease."""
+def test_a_service_that_is_not_connected_is_said_to_be_out_of_reach(
+    site: Running, sit: Sit
+) -> None:
+    sit(site, WINDOWS).signs_in()
+    ada = sit(site)
+    ada.signs_in()
+    ada.is_at(SESSIONS)
+    with following(site):
+        pass  # it leaves its lease behind
+    site.run(followers(site, lambda told: told and not any(one.connected_at for one in told)))
+    end_others(ada, javascript=True)
+    result = ada.page.locator("#result")
+    expect(result).to_contain_text("Signing out everywhere. 1 session ended.")
+    expect(result).to_contain_text("1 service can't be reached.")
+    expect(result).not_to_contain_text("has not confirmed")
+
+
+def test_without_any_acknowledgement_the_page_turns_when_it_is_certain(
+    tmp_path: Path, sit: Sit
+) -> None:
+    """A lease and its margin later, by itself, and claims nobody's confirmation."""
+    with serving(tmp_path, lease=timedelta(seconds=4)) as site:
+        site.add_owner()
+        sit(site, WINDOWS).signs_in()
+        ada = sit(site)
+        ada.signs_in()
+        ada.is_at(SESSIONS)
+        with following(site) as verifier:
+            verifier.hold()
+            end_others(ada, javascript=True)
+            result = ada.page.locator("#result")
+            expect(result).to_contain_text("1 service has not confirmed it yet.")
+            expect(result).to_contain_text("at the latest")
+            expect(result).to_contain_text("Signed out everywhere", timeout=20_000)
+            expect(result).to_contain_text("1 session ended.")
+            expect(result).not_to_contain_text("at the latest")
+            expect(result).not_to_contain_text("confirmed by")
+
+
+async def followers(site: Running, holds: Callable[[list[about.Follower]], object]) -> None:
+    """Wait until the verifiers that nodes' rows name are so: each is written with the next renewal
+    of a node's lease."""
+
+    async def found() -> list[about.Follower]:
+        _, states = await site.node.leases.nodes()
+        return [one for state in states if state.about for one in state.about.followers]
+
     async with asyncio.timeout(20):
-        while not any(  # noqa: ASYNC110  nothing announces it
-            state.about and state.about.followers for state in (await site.node.leases.nodes())[1]
-        ):
+        while not holds(await found()):  # noqa: ASYNC110  nothing announces it
             await asyncio.sleep(0.05)
 
 
@@ -129,8 +177,35 @@ def test_admins_see_who_follows_and_how_to_connect_a_service(
     expect(main).to_contain_text("lastcall key create NAME --scope verify")
     expect(ada.page.locator("#nodes tbody tr")).to_have_count(1)
     with following(site):
-        site.run(told_of_a_verifier(site))
+        site.run(followers(site, bool))
         main.get_by_role("link", name="Look again").click()
         row = ada.page.locator("#verifiers tbody tr")
         expect(row).to_contain_text("shop")
         expect(row).to_contain_text("127.0.0.1")
+
+
+def test_an_open_page_shows_who_comes_falls_behind_and_goes(site: Running, sit: Sit) -> None:
+    """Without a reload, though nothing of it is in the audit log; a tab that shows something else
+    may be the one that holds the stream."""
+    ada = sit(site)
+    ada.signs_in()
+    ada.is_at(SESSIONS)
+    page = ada.page.context.new_page()
+    page.goto(site.url + SERVICES)
+    rows = page.locator("#verifiers tbody tr")
+    expect(page.locator("main")).to_contain_text("No service is connected")
+    page.evaluate("window.opened = true")
+    with following(site) as verifier:
+        expect(rows).to_have_count(1, timeout=20_000)
+        expect(rows).to_contain_text("up to date", timeout=20_000)
+        expect(rows).to_contain_text("yes", timeout=20_000)
+        verifier.hold()
+        sit(site, WINDOWS).signs_in()
+        ada.has_rows(2)
+        end_others(ada, javascript=True)
+        expect(rows).to_contain_text("1 event behind", timeout=20_000)
+        verifier.let_go()
+        expect(rows).to_contain_text("up to date", timeout=20_000)
+    expect(rows).to_contain_text("not connected", timeout=20_000)
+    expect(rows).to_contain_text(re.compile(r"runs out in \d+ seconds"))
+    assert page.evaluate("window.opened"), "it is the same page"

@@ -96,32 +96,72 @@ def test_a_message_for_many_is_written_once() -> None:
 # What a node tells.
 
 
+def write(side: NodeSide, known: dict[tuple[str, str], Connection], now: float = 0.0) -> str:
+    return about.write("here 1", START, side, known, now, START)
+
+
 def test_a_node_tells_of_its_verifiers_and_what_is_read_is_what_was_told() -> None:
     side = NodeSide("n_one", 30.0, View("epoch", (Begun(ONE, 1),), 5, 0, {}))
     side.receive(1, ACCOUNT, Resume(NAME), 0.0, 0.0)
     known = connection()
-    known.agent = "shop 7"
-    told = about.read(about.write("here 1", START, side, {(str(ACCOUNT), NAME): known}, 0.0))
+    known.agent = "shop\x1b\u202e 7"
+    told = about.read(write(side, {(ACCOUNT, NAME): known}))
     assert told is not None
     (follower,) = told.followers
     assert (told.agent, told.started_at) == ("here 1", START)
     assert (follower.name, follower.agent, follower.connected_at) == (NAME, "shop 7", START)
-    assert (follower.leased, follower.seq) == (False, 0)
+    assert (follower.leased_until, follower.seq) == (None, 0)
     side.closed(1)
-    told = about.read(about.write("here 1", START, side, {(str(ACCOUNT), NAME): known}, 0.0))
+    told = about.read(write(side, {(ACCOUNT, NAME): known}))
     assert told is not None
     assert told.followers[0].connected_at is None
 
 
-def test_a_node_names_so_many_verifiers_and_no_more() -> None:
+def test_a_node_names_so_many_verifiers_and_counts_the_others() -> None:
+    """Those come first that have no lease, no connection or an event to acknowledge."""
     side = NodeSide("n_one", 30.0, View("epoch", (Begun(ONE, 1),), 5, 0, {}))
     known: dict[tuple[str, str], Connection] = {}
     for number in range(about.MOST + 5):
         side.receive(number, ACCOUNT, Resume(f"{NAME}-{number}"), 0.0, 0.0)
         known[ACCOUNT, f"{NAME}-{number}"] = connection(number)
-    told = about.read(about.write("here", START, side, known, 0.0))
+    told = about.read(write(side, known))
     assert told is not None
     assert len(told.followers) == about.MOST
+    assert told.unnamed == {ACCOUNT: 5}
+    for peer in side.peers:
+        peer.acked, peer.kept_until = side.view.position, 40.0
+    last = f"{NAME}-{about.MOST + 4}"
+    assert last not in [one.name for one in read(write(side, known)).followers]
+    side.closed(about.MOST + 4)
+    assert read(write(side, known)).followers[0].name == last
+
+
+def read(text: str) -> about.About:
+    told = about.read(text)
+    assert told is not None
+    return told
+
+
+def test_a_node_tells_until_when_a_lease_goes_on_by_the_clock_of_people() -> None:
+    side = NodeSide("n_one", 30.0, View("epoch", (Begun(ONE, 1),), 5, 0, {}))
+    side.receive(1, ACCOUNT, Resume(NAME), 0.0, 0.0)
+    (peer,), known = side.peers, {(str(ACCOUNT), NAME): connection()}
+    peer.kept_until = 40.0
+    (follower,) = read(write(side, known, 15.0)).followers
+    assert follower.leased_until == START + timedelta(seconds=25)
+    (follower,) = read(write(side, known, 40.0)).followers
+    assert follower.leased_until is None
+
+
+def test_who_has_a_lease_no_connection_and_not_acknowledged_it_is_unreachable() -> None:
+    later = START + timedelta(seconds=1)
+    gone = about.Follower("v", "a", "k", "shop", None, None, None, later, 4)
+    told = about.About("here", START, (gone,))
+    assert told.unreachable(5, START) == 1
+    assert told.unreachable(4, START) == 0
+    assert told.unreachable(5, later) == 0
+    there = msgspec.structs.replace(gone, connected_at=START)
+    assert about.About("here", START, (there,)).unreachable(5, START) == 0
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"agent":1}'])

@@ -15,7 +15,8 @@ from lastcall.errors import InvalidToken, RateLimited, SessionEnded, Unavailable
 from lastcall.events import Actor
 from lastcall.identity.administration import Admin
 from lastcall.identity.model import Role, User
-from lastcall.live import Again, Beat, Changed, Ended, Live, Message, OpenPage
+from lastcall.ids import AccountId
+from lastcall.live import Again, Beat, Changed, Ended, Live, Message, OpenPage, Services
 from lastcall.node import Node
 from lastcall.sessions.minting import Tokens
 from lastcall.stores import base
@@ -109,14 +110,27 @@ class Scene:
         self.node, self.clock, self.ada, self.bob = node, clock, ada, bob
         self.turns = Turns()
         self.store = Store(node.store)
-        self.live = Live(self.store, node.settings.policy, clock, self.turns.pause)
+        self.marks: dict[str, str] = {}
+        """What the services of accounts are at; those of any other one are at nothing."""
+        self.looked: list[frozenset[str]] = []
+        self.live = Live(self.store, node.settings.policy, clock, self.look, self.turns.pause)
         self.by = Admin(bob.account_id, "owner", OPERATOR)
 
-    async def watch(self, tokens: Tokens, after: int | None = None, **more: Any) -> Watched:  # noqa: ANN401
+    async def look(self, accounts: frozenset[AccountId]) -> dict[AccountId, str]:
+        self.looked.append(accounts)
+        return {account: self.marks.get(account, "nothing") for account in accounts}
+
+    async def watch(
+        self,
+        tokens: Tokens,
+        after: int | None = None,
+        services: str | None = None,
+        **more: Any,  # noqa: ANN401
+    ) -> Watched:
         """Open a page's stream; its first message comes at once."""
         caller = await calls(self.node, tokens)
         page = OpenPage(caller.session, caller.user, caller.recorded, **more)
-        watched = Watched(self.live.stream(page, after))
+        watched = Watched(self.live.stream(page, after, services))
         assert await watched.told() == Beat()
         return watched
 
@@ -229,6 +243,82 @@ async def test_who_becomes_an_admin_or_is_none_any_more_is_told_and_hears_accord
             assert await bob.told() == Changed(await scene.number(), ("account",))
         else:
             await bob.nothing()
+
+
+# Who follows the event log
+
+
+async def test_a_page_that_shows_services_is_told_when_they_are_not_those_that_it_knows(
+    scene: Scene,
+) -> None:
+    account = scene.bob.account_id
+    scene.marks[account] = "one"
+    knows = await scene.watch(scene.ada, services="one")
+    old = await scene.watch(scene.ada, services="")
+    await scene.turns.one()
+    await knows.nothing()
+    assert await old.told() == Services("one")
+    scene.marks[account] = "two"
+    scene.clock.advance(seconds=live.SERVICES_SECONDS)
+    await scene.turns.one()
+    assert await knows.told() == Services("two")
+    assert await old.told() == Services("two")
+    scene.clock.advance(seconds=live.SERVICES_SECONDS)
+    await scene.turns.one()
+    await knows.nothing()
+
+
+async def test_services_are_looked_at_once_a_second_for_all_and_not_for_who_shows_none(
+    scene: Scene,
+) -> None:
+    other = await scene.watch(scene.ada)
+    await scene.turns.one()
+    assert not scene.looked
+    streams = [await scene.watch(scene.ada, services="") for _ in range(3)]
+    for _ in range(3):
+        await scene.turns.one()
+    assert scene.looked == [{scene.bob.account_id}]
+    scene.clock.advance(seconds=live.SERVICES_SECONDS)
+    await scene.turns.one()
+    assert len(scene.looked) == 2
+    assert [await stream.told() for stream in streams] == [Services("nothing")] * 3
+    await other.nothing()
+
+
+async def test_services_are_told_to_no_member_and_to_nobody_who_is_no_admin_any_more(
+    scene: Scene,
+) -> None:
+    bob = await scene.watch(await sign_in(scene.node, "bob@example.com"), services="")
+    await scene.turns.one()
+    await bob.nothing()
+    assert not scene.looked
+    for role in ("admin", "member"):
+        await scene.node.administration.change(scene.by, scene.bob.id, role=role)
+        scene.clock.advance(seconds=live.SERVICES_SECONDS)
+        scene.marks[scene.bob.account_id] = role
+        await scene.turns.one()
+        assert isinstance(await bob.told(), Changed)
+        await bob.nothing()
+        scene.clock.advance(seconds=live.SERVICES_SECONDS)
+        await scene.turns.one()
+        if role == "admin":
+            assert await bob.told() == Services("admin")
+    await bob.nothing()
+
+
+async def test_each_account_is_told_of_its_own_services(scene: Scene) -> None:
+    account = await scene.node.identity.add_account("Elsewhere")
+    await scene.node.identity.add_user(
+        account.id, "eve@example.com", role="owner", password="a long sentence"
+    )
+    eve = await scene.watch(
+        await sign_in(scene.node, "eve@example.com", "a long sentence"), services="same"
+    )
+    ada = await scene.watch(scene.ada, services="same")
+    scene.marks |= {account.id: "same", scene.bob.account_id: "another"}
+    await scene.turns.one()
+    assert await ada.told() == Services("another")
+    await eve.nothing()
 
 
 # How a stream ends

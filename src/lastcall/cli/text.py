@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from lastcall.clock import round_up
+
 if TYPE_CHECKING:
     from lastcall.sessions.endings import Confirmation
 
@@ -90,8 +92,18 @@ def _width(text: str) -> int:
 
 def certainty(found: "Confirmation") -> str:
     """Tell how sure it is that nobody accepts what has ended."""
+    missing = found.verifiers - found.acknowledged
     if found.state == "confirmed":
-        return "Confirmed: no server or service accepts it any more."
+        late = f"; {_silent(missing)}, and no lease any more" if missing else ""
+        return f"Confirmed: no server or service accepts it any more{late}."
     if found.certain_by is None:
         return "Not confirmed yet: see lastcall doctor."
-    return f"A server or service can't be reached; certain by {found.certain_by:%H:%M:%S} UTC."
+    told = [_silent(missing - found.unreachable)] if missing > found.unreachable else []
+    if found.unreachable:
+        told.append(f"{count(found.unreachable, 'service')} can't be reached")
+    by = f"certain by {round_up(found.certain_by):%H:%M:%S} UTC"
+    return f"{', '.join(told) or 'A server has not confirmed yet'}; {by}."
+
+
+def _silent(number: int) -> str:
+    return f"{count(number, 'service')} {'has' if number == 1 else 'have'} not confirmed yet"

@@ -11,7 +11,7 @@ from typing import Final
 
 from lastcall.clock import Clock
 from lastcall.events import Event, Position
-from lastcall.feed import translation
+from lastcall.feed import about, translation
 from lastcall.leases.barrier import Outsider, Progress
 from lastcall.leases.node import NodeSide
 from lastcall.metrics import Metrics
@@ -86,9 +86,11 @@ class Confirmations:
         until = self._clock.lease() + wait
         barrier = self.side or await self._outsider(position)
         progress = await self._wait(barrier, position, until)
-        certain = None
-        if progress.state == "confirming" and isfinite(progress.certain_in):
-            certain = self._clock.now() + timedelta(seconds=progress.certain_in)
+        certain, unreachable = None, 0
+        if progress.state == "confirming":
+            unreachable = await self._unreachable(position)
+            if isfinite(progress.certain_in):
+                certain = self._clock.now() + timedelta(seconds=progress.certain_in)
         outcome = self._outcomes.get(position)
         return Confirmation(
             progress.state,
@@ -96,7 +98,19 @@ class Confirmations:
             progress.verifiers,
             progress.acknowledged,
             outcome.after if outcome else None,
+            min(unreachable, progress.verifiers - progress.acknowledged),
         )
+
+    async def _unreachable(self, position: Position) -> int:
+        """Count the verifiers that have not acknowledged a position and have no connection: those
+        of this node, and of the others those that their rows name."""
+        now, side = self._clock.lease(), self.side
+        found = side.unreachable(position, now) if side else 0
+        for row in (await self._store.nodes()).rows:
+            told = about.read(row.about) if side is None or row.id != side.name else None
+            if told is not None:
+                found += told.unreachable(position.seq, self._clock.now())
+        return found
 
     async def _wait(
         self, barrier: "NodeSide | Outsider", position: Position, until: float

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
 
@@ -15,6 +15,7 @@ from lastcall.clock import Clock, Entropy
 from lastcall.errors import LostRace, Unavailable
 from lastcall.events import Position
 from lastcall.feed import about, translation
+from lastcall.feed.about import Follower
 from lastcall.feed.confirmations import POLL_SECONDS, Confirmations
 from lastcall.feed.connections import (
     GOING_AWAY,
@@ -26,7 +27,7 @@ from lastcall.feed.connections import (
     Encoder,
 )
 from lastcall.identity.model import ServiceKey
-from lastcall.ids import KeyId, NodeId, new_node_id
+from lastcall.ids import AccountId, KeyId, NodeId, new_node_id
 from lastcall.leases import margins
 from lastcall.leases.messages import (
     Checks,
@@ -48,24 +49,50 @@ log = logging.getLogger("lastcall.feed")
 
 FORGET_SECONDS: Final = 60.0
 """How often it forgets the events that nobody's token is from before."""
+QUIET: Final = 1 / 3
+"""After which share of a lease without a renewal a node is called quiet: it has missed a few."""
 FORGET_MARGIN: Final = timedelta(minutes=5)
 """How much longer than an access token lives its events are kept, for clocks that were set."""
 
 
+def quiet(silent: timedelta, lease: timedelta) -> bool:
+    """Whether a node with such a lease should have renewed it some time ago."""
+    return silent >= QUIET * lease
+
+
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """A node as this one sees it: its row, whether it is this one, for how many seconds its row has
-    not moved, and what it tells."""
+    """A node as this one sees it at a moment: its row, whether it is this one, for how many seconds
+    its row has not moved, and what it tells."""
 
     row: base.NodeRow
     own: bool
     silent_for: float
     about: about.About | None
+    at: datetime
 
     @property
     def leased(self) -> bool:
         """Whether it may have a lease still."""
         return self.silent_for < self.row.lease.total_seconds()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it has been silent for long."""
+        return quiet(timedelta(seconds=self.silent_for), self.row.lease)
+
+    def followers(self, account: AccountId) -> list[Follower]:
+        """Give an account's verifiers that it names."""
+        followers = self.about.followers if self.about else ()
+        return [one for one in followers if one.account_id == account]
+
+    def unnamed(self, account: AccountId) -> int:
+        """Tell how many more an account has there."""
+        return self.about.unnamed.get(account, 0) if self.about else 0
+
+    def leases(self, one: Follower) -> bool:
+        """Whether a verifier may have a lease of it still."""
+        return self.leased and one.leased_until is not None and self.at < one.leased_until
 
 
 class Leases:
@@ -191,13 +218,14 @@ class Leases:
     async def nodes(self) -> tuple[int, tuple["NodeState", ...]]:
         """Give the log's end, and all nodes, with what they tell."""
         nodes, now = await self._store.nodes(), self._clock.lease()
-        own = self._side.name if self._side is not None else None
+        own, at = self._side.name if self._side is not None else None, self._clock.now()
         return nodes.log.position.seq, tuple(
             NodeState(
                 row,
                 row.id == own,
                 self._side.silent_for(row.id, now) if self._side and row.id != own else 0.0,
                 about.read(row.about),
+                at,
             )
             for row in nodes.rows
         )
@@ -362,7 +390,7 @@ class Leases:
         seqs = [peer.acked.seq if peer.acked else 0 for peer in side.peers if now < peer.kept_until]
         leased, lag = len(seqs), side.view.seq - min(seqs, default=side.view.seq)
         self._metrics.following(len(self._connections), leased, lag)
-        told = about.write(self._agent, self._started_at, side, self._seen, now)
+        told = about.write(self._agent, self._started_at, side, self._seen, now, self._clock.now())
         return base.RenewNode(NodeId(side.name), acked, leased, told)
 
     def _behind(self, side: NodeSide) -> bool:

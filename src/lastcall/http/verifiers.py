@@ -7,12 +7,12 @@ import msgspec
 from msgspec import UNSET
 from starlette.responses import Response
 
+from lastcall.feed import marks
 from lastcall.feed.about import Follower
 from lastcall.feed.leases import NodeState
 from lastcall.http import cursors
 from lastcall.http.endpoint import API, AnyEndpoint, Call, Endpoint, reply
 from lastcall.http.guard import ADMIN
-from lastcall.ids import AccountId
 from lastcall.sessions.service import Caller
 
 
@@ -57,11 +57,15 @@ class ServiceList(msgspec.Struct, frozen=True):
 
 
 class Following(NamedTuple):
-    """All of them, and the event log's end."""
+    """All of them, and the event log's end; how many more verifiers the nodes don't name, until
+    when those that have a lease have it, and the mark of it all (see `feed.marks`)."""
 
     nodes: tuple[NodeRow, ...]
     verifiers: tuple[Verifier, ...]
     seq: int
+    unnamed: int
+    leased_until: dict[tuple[str, str], datetime]
+    mark: str
 
 
 async def find(call: Call[Caller, Any, Any]) -> Following:
@@ -72,11 +76,23 @@ async def find(call: Call[Caller, Any, Any]) -> Following:
         (
             _verifier(follower, state, end)
             for state in states
-            for follower in _followers(state, account)
+            for follower in state.followers(account)
         ),
         key=lambda row: (row.id, row.node),
     )
-    return Following(tuple(_node(state, end) for state in states), tuple(verifiers), end)
+    return Following(
+        tuple(_node(state, end) for state in states),
+        tuple(verifiers),
+        end,
+        sum(state.unnamed(account) for state in states),
+        {
+            (one.name, state.row.id): one.leased_until
+            for state in states
+            for one in state.followers(account)
+            if one.leased_until is not None
+        },
+        marks.mark(end, states, account),
+    )
 
 
 async def list_services(call: Call[Caller, None, cursors.Part]) -> Response:
@@ -88,12 +104,6 @@ async def list_services(call: Call[Caller, None, cursors.Part]) -> Response:
     end = start + query.limit
     place = cursors.write_place("services", end if end < len(rows) else None)
     return reply(ServiceList(rows[start:end], place, found.seq))
-
-
-def _followers(state: NodeState, account: AccountId) -> list[Follower]:
-    if state.about is None:
-        return []
-    return [one for one in state.about.followers if one.account_id == account]
 
 
 def _node(state: NodeState, end: int) -> NodeRow:
@@ -120,7 +130,7 @@ def _verifier(follower: Follower, state: NodeState, end: int) -> Verifier:
         follower.ip,
         state.row.id,
         follower.connected_at,
-        follower.leased and state.leased,
+        state.leases(follower),
         follower.seq,
         max(0, end - follower.seq),
     )

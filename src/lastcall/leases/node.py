@@ -325,6 +325,15 @@ class NodeSide:
             acknowledged + told,
         )
 
+    def unreachable(self, position: Position, now: float) -> int:
+        """Count the verifiers that have a lease, no connection, and not acknowledged a position."""
+        return sum(
+            peer.connection is None
+            and now < peer.kept_until
+            and not self._reached(peer, position.seq)
+            for peer in self._peers.values()
+        )
+
     # Within.
 
     def _reset(self, view: View) -> None:

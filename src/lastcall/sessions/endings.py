@@ -45,13 +45,15 @@ _TERMINATION: Final = re.compile(r"t_(?P<epoch>[A-Za-z0-9_-]{12})_(?P<seq>[1-9][
 class Confirmation:
     """How far an event has come. `certain_by` is the moment from which it is certain that nobody
     accepts what it ends, whatever happens; None where it is confirmed, or where that is unknown.
-    `after`: how long after its commit it was confirmed, where this process has seen that."""
+    `after`: how long after its commit it was confirmed, where this process has seen that. Of those
+    that have not acknowledged it, `unreachable` have no connection, as far as is known."""
 
     state: Literal["confirmed", "confirming"]
     certain_by: datetime | None = None
     verifiers: int = 0
     acknowledged: int = 0
     after: timedelta | None = None
+    unreachable: int = 0
 
 
 @dataclass(frozen=True, slots=True)

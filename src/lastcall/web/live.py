@@ -13,7 +13,7 @@ from lastcall.http.csrf import require_own_site
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import Who, by_cookie, require_session
 from lastcall.http.site import site_of
-from lastcall.live import Again, Beat, Changed, Ended, Message, OpenPage
+from lastcall.live import Again, Beat, Changed, Ended, Message, OpenPage, Services
 
 PATH: Final = "/live"
 _HEADERS: Final = {"x-accel-buffering": "no"}
@@ -21,9 +21,11 @@ _HEADERS: Final = {"x-accel-buffering": "no"}
 
 
 class From(Struct):
-    """The newest record that the page knows of."""
+    """The newest record that the page knows of; and the mark of the services that it shows, empty
+    where it knows none."""
 
     after: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    services: Annotated[str, Meta(max_length=64)] | None = None
 
 
 async def _admit(request: Request) -> OpenPage:
@@ -48,7 +50,7 @@ async def show(call: Call[OpenPage, None, From]) -> Response:
     """Open a stream; a HEAD only asks whether one may be opened."""
     if call.request.method == "HEAD":
         return Response(None, 200, _HEADERS, "text/event-stream")
-    messages = call.node.live.stream(call.caller, call.query.after)
+    messages = call.node.live.stream(call.caller, call.query.after, call.query.services)
     first = await anext(messages)  # what stands against a stream is said before it begins
     return StreamingResponse(_written(first, messages), 200, _HEADERS, "text/event-stream")
 
@@ -64,6 +66,8 @@ def _write(message: Message) -> str:
     match message:
         case Changed(number, scopes):
             return f"id: {number}\nevent: changed\ndata: {' '.join(scopes)}\n\n"
+        case Services(mark):
+            return f"event: services\ndata: {mark}\n\n"
         case Ended():
             return "event: ended\ndata:\n\n"
         case Again():

@@ -1,6 +1,5 @@
 """Settings → Security: change one's password."""
 
-from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -20,8 +19,6 @@ from lastcall.web.rendering import redirect, render
 from lastcall.web.translation import gettext as _
 
 PATH: Final = "/settings/security"
-JUST_NOW: Final = timedelta(minutes=1)
-"""How long it is said that the password was changed."""
 
 
 class Done(Struct):
@@ -99,7 +96,7 @@ async def _result(call: Call[Caller, None, Done]) -> dict[str, Any] | None:
     changed, user = _("Your password was changed."), call.caller.user
     if call.query.done == "changed":
         just_now = call.node.sessions.now() - (user.password_changed_at or user.created_at)
-        return results.notice("ok", changed) if just_now < JUST_NOW else None
+        return results.notice("ok", changed) if just_now < results.JUST_NOW else None
     ended = await results.find(
         call,
         call.query.done,

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from starlette.responses import Response
 
+from lastcall.audit import RecordType
 from lastcall.http import cursors
 from lastcall.http.admins import admin_of
 from lastcall.http.browser import AnyCall
@@ -14,6 +15,7 @@ from lastcall.http.guard import ADMIN
 from lastcall.identity.model import Profile, User
 from lastcall.ids import UserId
 from lastcall.sessions.service import Caller
+from lastcall.stores.base import RecordQuery
 from lastcall.web import results
 from lastcall.web.frame import frame
 from lastcall.web.people import powers, summary
@@ -75,13 +77,12 @@ def path_of(call: AnyCall) -> str:
 
 async def _result(call: Call[Caller, None, Listing], user: User) -> dict[str, Any] | None:
     """Say what has just been done: by what is true, not by what the address says."""
-    match call.query.done, user.status:
-        case "resumed", "active":
-            return results.notice("ok", _("They can sign in again."))
-        case "changed", _status:
-            return results.notice("ok", _("Saved."))
-        case _:
-            pass
+    if call.query.done == "resumed" and user.status == "active":
+        resumed = await _did(call, user, "user.resume")
+        return results.notice("ok", _("They can sign in again.")) if resumed else None
+    if call.query.done == "changed":
+        changed = await _did(call, user, "user.rename", "user.change_role")
+        return results.notice("ok", _("Saved.")) if changed else None
     ended = await results.find(call, call.query.done, lambda event: event.user_id == user.id)
     if ended is None:
         return None
@@ -91,8 +92,16 @@ async def _result(call: Call[Caller, None, Listing], user: User) -> dict[str, An
     if not ended.ended:
         return results.notice("info", _("There was no active session to end."))
     if ended.event.kind == "user_ended":
-        return results.told(ended, _("Logged out everywhere."), _("Logging out everywhere."))
+        return results.logged_out(ended, _("Logged out everywhere"), _("Logging out everywhere."))
     return results.everywhere(ended)
+
+
+async def _did(call: Call[Caller, None, Listing], user: User, *types: RecordType) -> bool:
+    """Look whether the reader's own session has just done this to the user."""
+    since = call.node.sessions.now() - results.JUST_NOW
+    query = RecordQuery(user_id=user.id, types=types, since=since)
+    found = await call.node.administration.records(admin_of(call), query)
+    return any(one.origin.session_id == call.caller.session.id for one in found.records)
 
 
 ENDPOINTS: list[AnyEndpoint] = [

@@ -134,8 +134,8 @@ async def _result(call: Call[Caller, None, Search]) -> dict[str, Any] | None:
     if ended is None:
         return None
     if ended.event.kind == "account_ended":
-        text = _("Everybody else was logged out everywhere.")
-        return results.told(ended, text, _("Logging everybody else out everywhere."))
+        text = _("Everybody else was logged out everywhere")
+        return results.logged_out(ended, text, _("Logging everybody else out everywhere."))
     if ended.event.reason == "user_deleted":
         return results.told(ended, _("The user was removed."), _("The user was removed."))
     return None

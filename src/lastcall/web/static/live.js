@@ -7,14 +7,18 @@ const main = (page) => /** @type {HTMLElement} */ (page.getElementById("main"));
 
 const { base = "", session = "", recorded = "0" } = main(document).dataset;
 const name = `lastcall ${base} ${session}`;
+const watching = `${name} services`;
 const address = `${base}/live`;
 
 const stale = /** @type {HTMLElement} */ (document.getElementById("stale"));
 
-/** @typedef {{ type: "hello", known: number } | { type: "changed", number: number, scopes: string[] } | { type: "ended" }} Message */
+/** @typedef {{ type: "hello", known: number, mark?: string } | { type: "changed", number: number, scopes: string[] }
+ *  | { type: "services", mark: string } | { type: "ended" }} Message */
 
 let known = Number(recorded); // the newest record that this page can show
 let heard = known; // the newest one that the stream has told of
+/** @type {string | undefined} */
+let mark = main(document).dataset.services; // of the services that this page shows, if it does
 let asked = 0; // when this page was last asked for anew
 let timer = 0;
 let wanted = false; // it is to be asked for once somebody looks
@@ -27,6 +31,7 @@ const parts = () => [...document.querySelectorAll("[data-live]")].map((part) => 
 /** @param {Message} message */
 function hear(message) {
   if (message.type === "ended") return leave();
+  if (message.type === "services" && mark !== undefined && message.mark !== mark) return want();
   if (message.type !== "changed") return;
   heard = Math.max(heard, message.number);
   if (message.number > known && parts().some((part) => message.scopes.includes(part.dataset.live ?? ""))) want();
@@ -71,6 +76,7 @@ async function renew() {
 /** @param {Document} fresh the page as it is now */
 function take(fresh) {
   known = Math.max(known, Number(main(fresh).dataset.recorded));
+  mark = main(fresh).dataset.services;
   for (const part of parts()) {
     const next = fresh.getElementById(part.id);
     if (!next) continue;
@@ -123,9 +129,16 @@ confirm();
 const channel = new BroadcastChannel(name);
 channel.addEventListener("message", ({ data }) => hear(data));
 
+/** Whether a tab of this browser shows services: each such tab holds a lock, which goes with it. */
+const watched = async () => ((await navigator.locks.query()).held ?? []).some((lock) => lock.name === watching);
+
 /** Holds the stream for all tabs, until this one is closed. */
-function lead() {
+async function lead() {
   let patience = 1000;
+  let following = false; // the stream tells of services, too
+  let told = ""; // the mark that it has told
+  /** @type {EventSource | undefined} */
+  let stream;
   /** @type {Map<string, number>} */
   const latest = new Map();
 
@@ -141,35 +154,55 @@ function lead() {
     for (const [scope, number] of latest) {
       if (number > data.known) channel.postMessage({ type: "changed", number, scopes: [scope] });
     }
+    if (data.mark === undefined) return;
+    if (told) channel.postMessage({ type: "services", mark: told });
+    if (following) return;
+    following = true;
+    if (!stream || stream.readyState === EventSource.CLOSED) return; // the next one will tell
+    stream.close();
+    open();
   });
 
+  /** Opens the next stream as it is needed now. A tab that says hello meanwhile needs it, too. */
+  async function reopen() {
+    following = false;
+    if (await watched()) following = true;
+    if (!following) told = "";
+    open();
+  }
+
   function open() {
-    const stream = new EventSource(`${address}?after=${heard}`);
-    stream.addEventListener("open", () => { patience = 1000; });
-    stream.addEventListener("changed", (event) => {
+    const services = following ? `&services=${encodeURIComponent(told)}` : "";
+    const opened = stream = new EventSource(`${address}?after=${heard}${services}`);
+    opened.addEventListener("open", () => { patience = 1000; });
+    opened.addEventListener("changed", (event) => {
       const number = Number(event.lastEventId);
       const scopes = event.data.split(" ");
       for (const scope of scopes) latest.set(scope, number);
       tell({ type: "changed", number, scopes });
     });
-    stream.addEventListener("ended", () => {
-      stream.close();
+    opened.addEventListener("services", (event) => {
+      told = event.data;
+      tell({ type: "services", mark: told });
+    });
+    opened.addEventListener("ended", () => {
+      opened.close();
       tell({ type: "ended" });
     });
-    stream.addEventListener("again", () => {
-      stream.close();
-      open();
+    opened.addEventListener("again", () => {
+      opened.close();
+      reopen();
     });
-    stream.addEventListener("error", async () => {
-      stream.close();
+    opened.addEventListener("error", async () => {
+      opened.close();
       const answer = await fetch(address, { method: "HEAD" }).catch(() => null);
       if (answer?.status === 401) return tell({ type: "ended" });
-      setTimeout(open, patience * (0.5 + Math.random()));
+      setTimeout(reopen, patience * (0.5 + Math.random()));
       patience = Math.min(2 * patience, 30_000);
     });
   }
 
-  open();
+  await reopen();
   return new Promise(() => {}); // the lock is given back with the tab
 }
 
@@ -189,6 +222,8 @@ addEventListener("submit", (event) => {
 
 // Without Web Locks, as on plain http, tabs would each hold a connection of the six: there pages are as they were.
 if (navigator.locks) {
+  const greet = () => channel.postMessage({ type: "hello", known, mark });
+  if (mark === undefined) greet();
+  else navigator.locks.request(watching, { mode: "shared" }, () => { greet(); return new Promise(() => {}); });
   navigator.locks.request(name, lead);
-  channel.postMessage({ type: "hello", known });
 }
