@@ -32,7 +32,9 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
     "narrow": {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
 }
-TALL: Final = ("sessions", "sessions-terminated", "ended", "users", "user", "activity", "audit")
+TALL: Final = (
+    "sessions", "sessions-terminated", "ended", "users", "user", "activity", "audit", "services",
+)  # fmt: skip
 """Pages that are shown to their end."""
 
 

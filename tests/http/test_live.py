@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -120,17 +121,22 @@ async def test_what_is_no_number_of_a_record_is_refused(paged: Served, after: st
     assert (await browser.get(f"/live?after={after}", headers=SITE)).status_code in (400, 422)
 
 
+async def test_what_is_too_long_to_be_a_mark_of_services_is_refused(paged: Served) -> None:
+    browser = await paged.browser()
+    response = await browser.get(f"/live?services={'x' * 65}", headers=SITE)
+    assert response.status_code in (400, 422)
+
+
 # What it says, over a real connection to a real process
 
 
 class Stream:
     """An open stream."""
 
-    def __init__(self, server: Server, token: str, after: int | None = None) -> None:
+    def __init__(self, server: Server, token: str, **query: int | str) -> None:
         self._connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
-        query = "" if after is None else f"?after={after}"
         self._connection.request(
-            "GET", f"/live{query}", headers={"Authorization": f"Bearer {token}"}
+            "GET", f"/live?{urlencode(query)}", headers={"Authorization": f"Bearer {token}"}
         )
         self.response: HTTPResponse = self._connection.getresponse()
 
@@ -162,9 +168,9 @@ def sign_in(server: Server) -> dict[str, str]:
 
 
 @contextmanager
-def opened(server: Server, token: str, after: int | None = None) -> Iterator[Stream]:
+def opened(server: Server, token: str, **query: int | str) -> Iterator[Stream]:
     """Open a stream, whose first message says that it is there."""
-    stream = Stream(server, token, after)
+    stream = Stream(server, token, **query)
     try:
         assert stream.response.status == 200
         assert stream.message() == {}
@@ -181,6 +187,18 @@ def test_a_change_is_told_with_its_number_and_told_again_to_who_missed_it(server
         assert told == {"id": told["id"], "event": "changed", "data": "account user"}
     with opened(server, ada["token"], after=int(told["id"]) - 1) as stream:
         assert stream.message() == told
+
+
+def test_a_page_that_asks_for_it_is_told_how_the_services_are_marked(server: Server) -> None:
+    """By the mark that the page of the services bears."""
+    ada = sign_in(server)
+    with opened(server, ada["token"], services="") as stream:
+        told = stream.message()
+    assert told["event"] == "services"
+    page = httpx.get(
+        f"{server.url}/account/services", headers={"Authorization": f"Bearer {ada['token']}"}
+    )
+    assert f'data-services="{told["data"]}"' in page.text
 
 
 def test_who_is_logged_out_by_the_command_line_is_told(server: Server, tmp_path: Path) -> None:

@@ -183,3 +183,20 @@ async def test_the_mark_changes_with_what_is_shown_and_not_with_the_renewals(sce
     marks.append(await scene.mark())
     await scene.tell(one, msgspec.structs.replace(theirs, connected_at=None))
     assert await scene.mark() == marks[-1], "what is another account's is nobody else's business"
+
+
+async def test_what_other_nodes_rows_tell_of_their_verifiers_is_said_of_an_ending(
+    scene: Scene,
+) -> None:
+    """Who is connected there and silent has not confirmed it; who is not can't be reached."""
+    other = await scene.served.native()
+    gone = [scene.follower(f"verifier-gone-{one}", connected_at=None) for one in range(2)]
+    await scene.tell(scene.follower("verifier-silent"), *gone)
+    ended = await scene.browser.delete(f"/api/v1/sessions/{other.session_id}?wait=0")
+    value = ended.json()
+    assert (value["state"], value["verifiers"], value["acknowledged"]) == ("confirming", 3, 0)
+    page = (await scene.browser.get(f"/settings/sessions?done={value['id']}")).text
+    assert "1 service has not confirmed it yet. 2 services can" in page
+    await scene.tell(scene.follower("verifier-silent", seq=scene.end + 1), *gone)
+    page = (await scene.browser.get(f"/settings/sessions?done={value['id']}")).text
+    assert "Signed out everywhere, confirmed by 3 of 3 services" in page

@@ -9,6 +9,7 @@ from lastcall.errors import InvalidCredentials
 from lastcall.events import Actor
 from lastcall.limits import SIGN_IN_USER
 from lastcall.sessions.model import Client, SignIn
+from tests.pages.elsewhere_node import another_node
 from tests.pages.people import SESSIONS, Person
 from tests.pages.serving import Running
 
@@ -168,8 +169,15 @@ def _account(person: Person) -> Iterator[Stop]:
     yield "audit-person", person
     person.goes_to("/account/audit?kind=keys&until=2001-01-01")
     yield "audit-none", person
+    yield from _services(person)
+
+
+def _services(person: Person) -> Iterator[Stop]:
     person.goes_to("/account/services")
-    yield "services", person
+    yield "services-none", person
+    with another_node(person.site):
+        person.goes_to("/account/services")
+        yield "services", person
 
 
 def _proof(person: Person, password: str) -> Iterator[Stop]:
