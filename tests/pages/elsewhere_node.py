@@ -39,8 +39,8 @@ async def _register(site: Running) -> None:
     followers = (
         follower("Zk3vQ0uYpW1rT8xN", "shop", "web-1.shop.internal 4711"),
         follower("b7RfHs2LmD9cVw5J", "shop", "web-2.shop.internal 4711", 1),
-        follower("Xe6TnG4qPa8KyU1i", "search", "search-1 1", 1, connected_at=None, ip=None),
-        follower("mC0oJ5hEzS3dBv7L", "x" * 100, "y" * 200, 1, leased_until=None),
+        follower("Xe6TnG4qPa8KyU1i", "warehouse", "warehouse-1 1", 1, connected_at=None, ip=None),
+        follower("mC0oJ5hEzS3dBv7L", "7" * 100, "y" * 200, 1, leased_until=None),
     )
     about = About("node-2.internal 812", now - timedelta(days=2), followers, {account.id: 12})
     text = msgspec.json.encode(about).decode()

@@ -26,7 +26,7 @@ MARKED = re.compile(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}")
 
 DATA = re.compile(
     r"\b(?:lastcall|Acme|Ada Lovelace|AL|[\w.]+@example\.com|Nora New|Grace Hopper"
-    r"|Macintosh|Windows|iPhone|macOS|iOS|Safari|Firefox)\b"
+    r"|shop|warehouse|Macintosh|Windows|iPhone|macOS|iOS|Safari|Firefox)\b"
 )
 """What pages say in every language: names of the product, of people and of things. What a test
 reports belongs here only if somebody has typed it in, or it is called so everywhere."""
