@@ -17,7 +17,7 @@ from lastcall.stores.base import Store, TimelineStart
 from tests.contract.test_log import append, appending
 from tests.contract.test_purge import LONG_AFTER, drop
 from tests.contract.test_sqlite import statements
-from tests.support.backends import Backend, SqliteBackend
+from tests.support.backends import Backend, SqliteBackend, open_timeline
 from tests.support.fakes import START
 
 HOUR = timedelta(hours=1)
@@ -92,7 +92,7 @@ async def test_the_timelines_that_are_told_are_those_of_the_log_s_epoch(
     """Each with where it began, whatever was read of the log, and whatever was forgotten."""
     first = (await store.commit(append())).position
     second = Timeline(2, "second")
-    goes_on(backend, first.epoch, second)
+    open_timeline(backend.path, first.epoch, second)
     await store.commit(append())
     starts = (TimelineStart(first.timeline, 1), TimelineStart(second, 3))
     for after in (0, 2, 4):
@@ -100,7 +100,7 @@ async def test_the_timelines_that_are_told_are_those_of_the_log_s_epoch(
     await drop(store, "events")
     assert (await store.read_log(0)).timelines == starts
     third = Timeline(1, "third")
-    goes_on(backend, "restored", third)
+    open_timeline(backend.path, "restored", third)
     assert (await store.read_log(0)).timelines == (TimelineStart(third, 5),)
 
 
@@ -113,29 +113,15 @@ async def test_a_position_is_acknowledged_on_the_timeline_that_held_its_place(
     await store.commit(node)
     first = (await store.commit(append())).position
     second = Timeline(2, "second")
-    goes_on(backend, first.epoch, second)
+    open_timeline(backend.path, first.epoch, second)
     await store.commit(append())
     await drop(store, "events")
     assert await store.find_event(first.seq) is None
     for held in (first._replace(seq=1), first, first._replace(timeline=second, seq=3)):
-        await store.commit(base.RenewNode(node.id, held))
+        await store.commit(base.RenewNode(node.id, held, held))
     for lost in (first._replace(seq=3), first._replace(timeline=second)):
         with pytest.raises(LostRace):
-            await store.commit(base.RenewNode(node.id, lost))
-
-
-def goes_on(backend: SqliteBackend, epoch: str, timeline: Timeline) -> None:
-    """Write what a failover or a restore does: a timeline more, with the event that opens it."""
-    with closing(sqlite3.connect(backend.path)) as db, db:
-        row = (epoch, *timeline)
-        db.execute(
-            "UPDATE log SET seq = seq + 1, epoch = ?, timeline_number = ?, timeline_name = ?", row
-        )
-        db.execute(
-            "INSERT INTO events (seq, epoch, timeline_number, timeline_name, kind, at, actor_kind,"
-            " ended) SELECT seq, epoch, timeline_number, timeline_name, 'timeline_opened', 0,"
-            " 'system', 0 FROM log"
-        )
+            await store.commit(base.RenewNode(node.id, lost, lost))
 
 
 # What is forgotten
@@ -236,7 +222,7 @@ async def test_the_number_of_the_data_moves_with_each_commit_and_only_with_one(
         (store, append()),
         (other, append()),
         (store, base.RegisterNode(NodeId("n_one"))),
-        (other, base.RenewNode(NodeId("n_one"), None)),
+        (other, base.RenewNode(NodeId("n_one"), (await store.log_end()).position)),
     ]
     for writer, write in writes:
         before = [await one.data_version() for one in (store, other)]

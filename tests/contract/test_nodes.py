@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lastcall.errors import LostRace
-from lastcall.events import Timeline
+from lastcall.events import Position, Timeline
 from lastcall.ids import NodeId
 from lastcall.stores import base
 from lastcall.stores.base import NodeRow, Store
@@ -30,7 +30,7 @@ async def main():
     store = open_store(sys.argv[1], None, START, system_entropy).store
     print("ready", flush=True)
     for line in sys.stdin:
-        await store.commit(RenewNode(NodeId(line.strip()), None))
+        await store.commit(RenewNode(NodeId(line.strip()), (await store.log_end()).position))
         print("renewed", flush=True)
     await store.close()
 
@@ -49,6 +49,10 @@ def renewer(backend: Backend) -> subprocess.Popen[str]:
     )
 
 
+async def known(store: Store) -> Position:
+    return (await store.log_end()).position
+
+
 async def rows(store: Store) -> list[NodeRow]:
     return list((await store.nodes()).rows)
 
@@ -65,7 +69,7 @@ async def test_a_new_node_has_renewed_nothing_and_acknowledged_nothing(
 
 async def test_an_id_is_registered_once(store: Store, other: Store) -> None:
     await store.commit(base.RegisterNode(ONE))
-    await store.commit(base.RenewNode(ONE, None))
+    await store.commit(base.RenewNode(ONE, await known(store)))
     await loses(store, base.RegisterNode(ONE))
     await loses(other, base.RegisterNode(ONE))
     tries = [one.commit(base.RegisterNode(TWO)) for one in (store, other) * 5]
@@ -78,29 +82,30 @@ async def test_an_id_is_registered_once(store: Store, other: Store) -> None:
 async def test_a_renewal_moves_its_own_beat_and_writes_what_was_acknowledged(store: Store) -> None:
     await store.commit(base.RegisterNode(ONE), base.RegisterNode(TWO))
     first = (await store.log_end()).position
-    assert (await store.commit(base.RenewNode(ONE, first))).position == first
+    assert (await store.commit(base.RenewNode(ONE, first, first))).position == first
     assert await rows(store) == [NodeRow(ONE, 1, first), NodeRow(TWO, 0, None)]
     last = (await store.commit(append())).position
-    assert (await store.commit(base.RenewNode(ONE, first))).position == last
+    assert (await store.commit(base.RenewNode(ONE, first, first))).position == last
     assert await rows(store) == [NodeRow(ONE, 2, first), NodeRow(TWO, 0, None)]
-    await store.commit(base.RenewNode(ONE, last))
+    await store.commit(base.RenewNode(ONE, last, last))
     assert await rows(store) == [NodeRow(ONE, 3, last), NodeRow(TWO, 0, None)]
-    await store.commit(base.RenewNode(ONE, None))
+    await store.commit(base.RenewNode(ONE, await known(store)))
     assert await rows(store) == [NodeRow(ONE, 4, None), NodeRow(TWO, 0, None)]
 
 
 async def test_a_node_without_a_row_is_fenced(store: Store, other: Store) -> None:
     """A renewal never makes the row that it moves (rule 8)."""
     end = (await store.log_end()).position
-    await loses(store, base.RenewNode(ONE, None))
+    await loses(store, base.RenewNode(ONE, await known(store)))
     await store.commit(base.RegisterNode(ONE))
     await other.commit(base.RemoveNode(ONE, 0))
-    await loses(store, base.RenewNode(ONE, end))
+    await loses(store, base.RenewNode(ONE, end, end))
     assert await rows(store) == []
 
 
 async def test_a_node_that_has_seen_another_log_is_fenced(store: Store) -> None:
-    """What it has acknowledged is of no worth here, and is not written (rule 6)."""
+    """Whether it is what it knows or what it has acknowledged that the log lacks: that is of no
+    worth here, and is not written (rule 6)."""
     await store.commit(base.RegisterNode(ONE))
     end = (await store.commit(append())).position
     for elsewhere in (
@@ -110,13 +115,15 @@ async def test_a_node_that_has_seen_another_log_is_fenced(store: Store) -> None:
         end._replace(timeline=Timeline(1, "another")),
         end._replace(timeline=end.timeline._replace(number=2)),
     ):
-        await loses(store, base.RenewNode(ONE, elsewhere))
-    await store.commit(base.RenewNode(ONE, end))
+        for read, acked in ((elsewhere, None), (elsewhere, end), (end, elsewhere)):
+            await loses(store, base.RenewNode(ONE, read, acked))
+    assert await rows(store) == [NodeRow(ONE, 0, None)]
+    await store.commit(base.RenewNode(ONE, end, end))
 
 
 async def test_a_row_is_removed_only_at_the_beat_that_was_read(store: Store) -> None:
     await store.commit(base.RegisterNode(ONE), base.RegisterNode(TWO))
-    await store.commit(base.RenewNode(ONE, None))
+    await store.commit(base.RenewNode(ONE, await known(store)))
     await loses(store, base.RemoveNode(ONE, 0))
     await loses(store, base.RemoveNode(ONE, 2))
     await loses(store, base.RemoveNode(NodeId("n_no"), 0))
@@ -151,7 +158,7 @@ async def test_of_a_renewal_and_a_removal_at_once_one_loses(store: Store, other:
         node = NodeId(f"n_{turn}")
         await store.commit(base.RegisterNode(node))
         renewed, removed = await asyncio.gather(
-            store.commit(base.RenewNode(node, None)),
+            store.commit(base.RenewNode(node, await known(store))),
             other.commit(base.RemoveNode(node, 0)),
             return_exceptions=True,
         )
@@ -170,7 +177,7 @@ async def test_rows_and_log_are_of_one_snapshot(store: Store, backend: Backend) 
             while len(acked) < 20:
                 end = (await store.log_end()).position
                 _, *seen = await asyncio.gather(
-                    store.commit(base.RenewNode(ONE, end)), store.nodes(), store.nodes()
+                    store.commit(base.RenewNode(ONE, end, end)), store.nodes(), store.nodes()
                 )
                 for nodes in seen:
                     (row,) = nodes.rows
@@ -193,9 +200,9 @@ async def test_what_writes_a_row_shares_its_transaction_as_all_writes_do(
 ) -> None:
     await store.commit(base.RegisterNode(ONE))
     writes: dict[str, base.Write] = {
-        "renewal": base.RenewNode(ONE, None),
+        "renewal": base.RenewNode(ONE, await known(store)),
         "registration": base.RegisterNode(TWO),
         "removal": base.RemoveNode(ONE, 0),
     }
-    await loses(store, writes[what], base.RenewNode(NodeId("n_no"), None))
+    await loses(store, writes[what], base.RenewNode(NodeId("n_no"), await known(store)))
     await store.commit(writes[what])

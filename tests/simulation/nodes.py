@@ -183,17 +183,18 @@ class Node(Asking):
     def _ask(self) -> Task:
         side = self.side
         now = self.clock()
-        acked = side.acked(now)
+        known, acked = side.view.position, side.acked(now)
         leased = sum(now < peer.kept_until for peer in side.peers)
         noted = self.clock()
         try:
-            end = yield from self.commit(statements.renew(side.name, acked, LEASE, leased))
+            renewal = statements.renew(side.name, known, acked, LEASE, leased)
+            end = yield from self.commit(renewal)
         except LostRace:
             yield from self._begin()
             return None
         self._told, self._renewed_at = acked, noted
         now = self.clock()
-        side.renewed(noted, end, now, self.store_now())
+        side.renewed(noted, known, end, now, self.store_now())
         self.deliver()
         return end
 

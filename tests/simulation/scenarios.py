@@ -1,12 +1,13 @@
 """Races that a random run hits too rarely, each step by step; gives whether an ended session was
 accepted after its end was confirmed."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
 from lastcall.errors import LostRace
 from lastcall.events import Position
-from lastcall.leases.messages import Grant, Happened, Welcome, store_position
+from lastcall.leases.messages import Grant, Happened, Renew, Resume, Welcome, store_position
 from lastcall.leases.node import NodeSide, Remove
 from lastcall.leases.verifier import VerifierSide
 from lastcall.leases.view import Verdict, View
@@ -62,9 +63,9 @@ class Table:
 
     def renew(self, node: NodeSide) -> None:
         """Renew a node's lease. Raises LostRace."""
-        noted = self.now
-        renewal = statements.renew(node.name, node.acked(self.now), LEASE, 0)
-        node.renewed(noted, self.commit(renewal), self.now, self.now)
+        noted, known = self.now, node.view.position
+        renewal = statements.renew(node.name, known, node.acked(self.now), LEASE, 0)
+        node.renewed(noted, known, self.commit(renewal), self.now, self.now)
 
     def read(self, node: NodeSide) -> None:
         """Have a node read on, and look at all rows."""
@@ -95,13 +96,14 @@ def renewal_without_a_row() -> bool:
     del table.server.state.rows["n1"]
     noted = table.now
     try:
-        redo, end = table.state(statements.renew("n1", None, LEASE, 0))
+        known = other.view.position
+        redo, end = table.state(statements.renew("n1", known, None, LEASE, 0))
     except LostRace:
         return False
     table.now += 0.1
     position = table.end(ender)
     table.show(redo)
-    other.renewed(noted, end, table.now, table.now)
+    other.renewed(noted, known, end, table.now, table.now)
     return table.accepted(ender, position, other)
 
 
@@ -167,6 +169,29 @@ def beat_that_was_lost_and_came_again() -> bool:
         if isinstance(output, Remove):
             table.commit(statements.remove(output.row))
     return table.accepted(ender, table.end(ender), other)
+
+
+def renewal_of_what_was_lost() -> bool:
+    """A node reads an end that is then lost with the primary, and renews at the next one. One of
+    its verifiers has not acknowledged it, so that its row names nothing that was lost."""
+    table = Table()
+    ender, other = table.node("n0"), table.node("n1")
+    table.renew(ender)
+    resume = Resume("v" * 16, store_position(ender.view.position))
+    asked = Renew(1, store_position(ender.view.position))
+    for said in (resume, asked):
+        ender.receive(1, "a", said, table.now, table.now)
+    before = table.server.state.twin()
+    position: Position = table.commit(statements.end("a", ENDED))
+    table.read(ender)
+    table.store.fail_over(lossless=True)
+    table.server.state = before
+    with contextlib.suppress(LostRace):
+        table.renew(ender)
+    table.now += 2 * LEASE
+    table.read(other)
+    table.renew(other)
+    return table.accepted(ender, position, other)
 
 
 def snapshot_of_a_node_that_is_behind() -> bool:

@@ -17,6 +17,8 @@ class Rules:
     registers_alone = True
     """Registering is a commit of its own, of an id used once (rule 8)."""
     ids_once = True
+    fences_other_logs = True
+    """A renewal names all that its node knows, and is refused where the log lacks it (rule 6)."""
     deletes_by_beat = True
     """A row is deleted only if its beat is the one that was seen (rule 10)."""
     position_at_start = True
@@ -51,7 +53,9 @@ def register(name: str, lease: float) -> Transaction:
     return Transaction("register", (f"row {name}",), execute)
 
 
-def renew(name: str, acked: Position | None, lease: float, verifiers: int) -> Transaction:
+def renew(
+    name: str, known: Position, acked: Position | None, lease: float, verifiers: int
+) -> Transaction:
     """Move a row's beat and write what it acknowledges; gives the log's end."""
 
     def execute(server: Server) -> tuple[Redo, Position]:
@@ -59,6 +63,8 @@ def renew(name: str, acked: Position | None, lease: float, verifiers: int) -> Tr
         if row is None and Rules.registers_alone:
             raise LostRace
         if acked is not None and not server.state.holds(acked):
+            raise LostRace
+        if Rules.fences_other_logs and not server.state.holds(known):
             raise LostRace
 
         def redo(state: State) -> None:

@@ -1,10 +1,13 @@
 """The databases that the contract is held against, each by one factory."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from lastcall.clock import system_entropy
+from lastcall.events import Timeline
 from lastcall.stores.base import Store
 from lastcall.stores.opening import open_store
 from tests.support.fakes import START
@@ -40,3 +43,17 @@ class SqliteBackend:
     def open(self) -> Store:
         """Open it once more, as another process would."""
         return open_store(self.url, None, START, system_entropy).store
+
+
+def open_timeline(path: Path, epoch: str, timeline: Timeline) -> None:
+    """Write what a failover or a restore does: a timeline more, with the event that opens it."""
+    with closing(sqlite3.connect(path)) as db, db:
+        row = (epoch, *timeline)
+        db.execute(
+            "UPDATE log SET seq = seq + 1, epoch = ?, timeline_number = ?, timeline_name = ?", row
+        )
+        db.execute(
+            "INSERT INTO events (seq, epoch, timeline_number, timeline_name, kind, at, actor_kind,"
+            " ended) SELECT seq, epoch, timeline_number, timeline_name, 'timeline_opened', 0,"
+            " 'system', 0 FROM log"
+        )

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -24,9 +25,10 @@ from lastcall.node import Node
 from lastcall.sessions.endings import Termination
 from lastcall.sessions.minting import Tokens
 from lastcall.stores import base
+from tests.support.backends import open_timeline
 from tests.support.fakes import START, FakeClock
 from tests.support.following import eventually
-from tests.support.nodes import set_up, sign_in
+from tests.support.nodes import DATABASE, set_up, sign_in
 
 ACCOUNT = AccountId("a_one")
 ONE = Timeline(1, "aaaaaaaaaaaa")
@@ -435,6 +437,26 @@ async def test_what_this_process_ends_is_known_before_the_log_is_read_unless_tha
         assert leases.side.view.position == known
     failing.down = None
     await eventually(lambda: leases.side.view.position == later)
+
+
+async def test_who_starts_on_a_timeline_that_is_not_the_store_s_first_waits_before_rows_speak(
+    tmp_path: Path, ada: Tokens, node: Node, unstarted: Leases, clock: FakeClock
+) -> None:
+    """A server as well as a command line: who had a lease before may have one still (rule 6)."""
+    assert ada.session.user_id
+    before = (await node.store.log_end()).position
+    open_timeline(tmp_path / DATABASE, before.epoch, Timeline(2, "second"))
+    end = (await node.store.log_end()).position
+    assert (await node.confirmations.confirm(end)).state == "confirming"
+    await unstarted.start()
+    assert not unstarted.side.settled(clock.lease() + 36)
+    assert unstarted.side.settled(clock.lease() + 37)
+
+
+async def test_who_starts_on_the_store_s_first_timeline_waits_for_nothing(
+    leases: Leases, clock: FakeClock
+) -> None:
+    assert leases.side.settled(clock.lease())
 
 
 async def test_of_many_terminations_the_newest_are_remembered_with_what_confirmed_them(

@@ -43,7 +43,7 @@ def ended(*seqs: int) -> list[tuple[str | None, Happened]]:
 def node(seq: int = 1) -> NodeSide:
     """A node with a lease, asked for at 0."""
     side = NodeSide("node-one", LEASE, view(seq))
-    side.renewed(0.0, at(seq), 0.0, 0.0)
+    side.renewed(0.0, at(seq), at(seq), 0.0, 0.0)
     return side
 
 
@@ -75,23 +75,28 @@ def test_who_leaves_an_event_unacknowledged_gets_no_lease_for_as_long_as_it_does
     assert granted(side, now, at(2))
 
 
-def test_a_renewal_by_a_log_that_lacks_what_is_known_gives_no_lease_and_nothing_durable() -> None:
+def test_a_renewal_by_a_log_that_lacks_what_is_known_by_now_gives_no_lease() -> None:
     side = NodeSide("node-one", LEASE, view(2))
-    side.renewed(0.0, at(1), 0.0, 0.0)
+    side.renewed(0.0, at(1), at(1), 0.0, 0.0)
     assert not side.leased(0.0)
     assert side.progress(at(2), 10 * WAIT).certain_in == math.inf
 
 
-def test_a_renewal_by_a_newer_timeline_makes_nothing_durable_until_it_is_read() -> None:
+def test_a_renewal_by_a_newer_timeline_gives_no_lease_until_that_is_read() -> None:
     side = NodeSide("node-one", LEASE, view(3))
-    side.renewed(0.0, at(5, SECOND), 0.0, 0.0)
+    side.renewed(0.0, at(3), at(5, SECOND), 0.0, 0.0)
     assert not side.leased(0.0)
+
+
+def test_a_renewal_makes_nothing_durable_by_a_position_that_is_not_on_the_log() -> None:
+    side = NodeSide("node-one", LEASE, view(3))
+    side.renewed(0.0, at(3, SECOND), at(5, SECOND), 0.0, 0.0)
     assert side.progress(at(3), 10 * WAIT).state == "confirming"
 
 
 def test_a_renewal_makes_durable_what_was_known_when_it_was_asked_for() -> None:
     side = NodeSide("node-one", LEASE, view(2))
-    side.renewed(0.0, at(4), 1.0, 0.0)
+    side.renewed(0.0, at(2), at(4), 1.0, 0.0)
     assert side.progress(at(2), 1.0).certain_in == pytest.approx(WAIT)
     assert side.progress(at(2), 1.0 + WAIT).state == "confirmed"
     assert side.progress(at(3), 1.0 + WAIT).state == "confirming"
@@ -232,7 +237,7 @@ def test_a_node_that_has_not_read_all_serves_nobody_from_what_it_lacks() -> None
 def test_a_node_that_goes_uses_its_lease_no_more_and_asks_for_those_it_gave() -> None:
     side = NodeSide("n", LEASE, view(1))
     side.receive(1, "acme", Resume("v" * 16, store_position(at(1))), 0.0, 0.0)
-    side.renewed(0.0, at(1), 0.0, 0.0)
+    side.renewed(0.0, at(1), at(1), 0.0, 0.0)
     assert side.leased(1.0)
     side.outputs.clear()
     side.give_back()

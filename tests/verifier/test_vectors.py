@@ -1,5 +1,5 @@
-"""`lastcall.Verifier` says of every token of the vectors what verifiers in any language are asked to:
-it follows a small server that says what the file says, over a real WebSocket."""
+"""`lastcall.Verifier` says of every token of the vectors what verifiers in any language must
+say: it follows a small server that says what the file does, over a real WebSocket."""
 
 import json
 import socket

@@ -14,6 +14,7 @@ from lastcall.events import Event, Position
 from lastcall.feed import about, translation
 from lastcall.leases.barrier import Outsider, Progress
 from lastcall.leases.node import NodeSide
+from lastcall.leases.view import born_settled
 from lastcall.metrics import Metrics
 from lastcall.sessions.endings import Confirmation, Termination
 from lastcall.stores import base
@@ -135,7 +136,10 @@ class Confirmations:
         """Look on from a process that does not serve: it has no verifiers and no view, and waits
         for the rows of those that serve. What it asks about, it has committed or read here."""
         part = await self._store.read_log(position.seq)
-        outsider = Outsider(self._lease, part.log.position.epoch, translation.timelines(part))
+        timelines = translation.timelines(part)
+        outsider = Outsider(self._lease, part.log.position.epoch, timelines)
+        if not born_settled(timelines):
+            outsider.barrier.meet(self._clock.lease())
         outsider.barrier.durable(position.seq, self._clock.lease())
         await self._look(outsider)
         return outsider

@@ -40,7 +40,7 @@ from lastcall.leases.messages import (
     read_from_verifier,
 )
 from lastcall.leases.node import Cut, NodeSide, Remove, Send
-from lastcall.leases.view import View
+from lastcall.leases.view import View, born_settled
 from lastcall.metrics import Metrics
 from lastcall.signing import Signing
 from lastcall.stores import base
@@ -322,6 +322,8 @@ class Leases:
             self._side = self._confirmations.side = NodeSide(name, self._lease, view)
         else:
             self._side.fenced(name, view, self._clock.lease())
+        if not born_settled(view.timelines):
+            self._side.unsettled(self._clock.lease())
         self._deliver(self._side)
 
     async def _load(self) -> View:
@@ -370,28 +372,30 @@ class Leases:
         """Renew the lease, and write what has been acknowledged (rules 7, 8 and 11)."""
         async with self._busy:
             side = self.side
-            acked = self._acknowledged(side)
+            known, acked = side.view.position, self._acknowledged(side)
             noted = self._clock.lease()
             try:
-                renewed = await self._store.commit(self._renewal(side, acked, noted))
+                renewed = await self._store.commit(self._renewal(side, known, acked, noted))
             except LostRace:
-                log.warning("this node's row is gone; it goes on as a new one")
+                log.warning("this node is fenced by its database; it goes on as a new one")
                 await self._begin()
                 return
             self._told, self._renewed_at = acked, noted
             now = self._clock.lease()
-            side.renewed(noted, renewed.position, now, self._store_now())
+            side.renewed(noted, known, renewed.position, now, self._store_now())
             self._deliver(side)
         if not side.view.contains(renewed.position):
             await self._read()
         await self._check_keys()
 
-    def _renewal(self, side: NodeSide, acked: Position | None, now: float) -> base.RenewNode:
+    def _renewal(
+        self, side: NodeSide, known: Position, acked: Position | None, now: float
+    ) -> base.RenewNode:
         seqs = [peer.acked.seq if peer.acked else 0 for peer in side.peers if now < peer.kept_until]
         leased, lag = len(seqs), side.view.seq - min(seqs, default=side.view.seq)
         self._metrics.following(len(self._connections), leased, lag)
         told = about.write(self._agent, self._started_at, side, self._seen, now, self._clock.now())
-        return base.RenewNode(NodeId(side.name), acked, leased, told)
+        return base.RenewNode(NodeId(side.name), known, acked, leased, told)
 
     def _behind(self, side: NodeSide) -> bool:
         """Whether this node's row does not say all that it could say."""

@@ -109,15 +109,16 @@ class NodeSide:
 
     # The store.
 
-    def renewed(self, noted: float, end: Position, now: float, store_now: float) -> None:
-        """The store has renewed the lease that was asked for when the clock showed `noted`, and its
-        log ended there (rules 7 and 8): the lease is used once all of that is applied."""
-        known = self.view.position
-        if (end.epoch, end.timeline) == (known.epoch, known.timeline):
-            if end.seq < known.seq:
-                return  # a log that lacks what is known here: its answer is not applied (rule 6)
-            # A write begun later was answered, and its log contains all that is known (rule 10).
-            self._barrier.durable(known.seq, now)
+    def renewed(self, noted: float, named: Position, end: Position, now: float,
+                store_now: float) -> None:  # fmt: skip
+        """The store has renewed the lease that was asked for when the clock showed `noted`; its log
+        contains the position that was `named`, all that was known then, and ended at `end` (rules 6
+        to 8). The lease is used once all of that is applied."""
+        if self.view.contains(named):
+            # A write begun later was answered, and its log contains what was named (rule 10).
+            self._barrier.durable(named.seq, now)
+        if end.seq < self.view.seq:
+            return  # a log that lacks what is known here by now: it gives no lease (rule 6)
         self._promised = (end, noted + self.lease)
         self._use_promise(now, store_now)
 

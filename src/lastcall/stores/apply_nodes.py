@@ -36,11 +36,13 @@ def _(write: base.RegisterNode, transaction: Transaction) -> None:
 
 @apply.register
 def _(write: base.RenewNode, transaction: Transaction) -> None:
+    # What a node that has seen another log would call durable was perhaps lost; and a row that
+    # names a place of another log would confirm what its node has never read.
+    named = {write.known, write.acked or write.known}
+    if not all(log.holds(transaction.db, position) for position in named):
+        raise LostRace("the log does not contain what this node knows")
     values: tuple[object, ...] = (None,) * len(_ACKED)
     if write.acked is not None:
-        # A row that names a place of another log would confirm what its node has never read.
-        if not log.holds(transaction.db, write.acked):
-            raise LostRace("the log does not contain what this node has acknowledged")
         values = (write.acked.epoch, *write.acked.timeline, write.acked.seq)
     acked = dict(zip(_ACKED, values, strict=True))
     told = {"verifiers": write.verifiers, "about": write.about}

@@ -287,13 +287,14 @@ class RegisterNode:
 
 @dataclass(frozen=True, slots=True)
 class RenewNode:
-    """Move a node's beat by one, and tell what it has acknowledged: None as long as it has read
-    nothing; how many verifiers have a lease of it, and, in words of its own, about it and them.
-    Guards: its row is there, and the log contains the position (rules 6 and 8). Where one
-    does not hold, the node is fenced."""
+    """Move a node's beat by one, and tell what it has acknowledged: None where one of its verifiers
+    has acknowledged nothing; how many verifiers have a lease of it, and, in words of its own, about
+    it and them. `known` is all that it has read. Guards: its row is there, and the log contains
+    both positions (rules 6 and 8). Where one does not hold, the node is fenced."""
 
     id: NodeId
-    acked: Position | None
+    known: Position
+    acked: Position | None = None
     verifiers: int = 0
     about: str = ""
 
