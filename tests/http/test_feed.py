@@ -7,19 +7,21 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
 import uvicorn
 from websockets.typing import Subprotocol
 
+from lastcall.cli.worker import FeedProtocol
+from lastcall.errors import StoreError
 from lastcall.events import SYSTEM, Position
 from lastcall.feed import connections
 from lastcall.http.app import App
 from lastcall.ids import NodeId
 from lastcall.leases.messages import (
     LONGEST,
-    SUBPROTOCOL,
     Events,
     Goodbye,
     Grant,
@@ -35,7 +37,7 @@ from lastcall.server import create_app
 from lastcall.stores.base import RegisterNode
 from tests.http.serving import Served, problem
 from tests.http.test_metrics import counts, labels
-from tests.support.following import Follower, connected, eventually, following, new_name
+from tests.support.following import Follower, connected, eventually, following, new_name, refused
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ async def listening(app: App, max_size: int = LONGEST) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, loop="none", lifespan="off", log_config=None, proxy_headers=False,
-        ws="websockets-sansio", ws_max_size=max_size, ws_per_message_deflate=False,
+        ws=FeedProtocol, ws_max_size=max_size, ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
     )  # fmt: skip
     server = uvicorn.Server(config)
@@ -83,28 +85,6 @@ async def fed(served: Served) -> AsyncIterator[Fed]:
     await app.open()
     async with listening(app) as port:
         yield Fed(served.at(app), port, await served.key("verify"))
-
-
-async def refused(
-    port: int,
-    key: str | None,
-    *,
-    path: str = "/feed",
-    origin: str | None = None,
-    speaks: str | None = SUBPROTOCOL,
-) -> httpx.Response:
-    """Give what the handshake is answered with, which is no upgrade."""
-    headers = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Protocol": speaks,
-        "Authorization": f"Bearer {key}" if key else None,
-        "Origin": origin,
-    }
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-        return await client.get(path, headers={k: v for k, v in headers.items() if v})
 
 
 # Who is let in.
@@ -154,7 +134,16 @@ async def test_who_asks_without_an_upgrade_is_told_that_it_takes_one(fed: Fed) -
 
 async def test_a_websocket_on_another_path_is_refused(fed: Fed) -> None:
     for path in ("/", "/feed/", "/live", "/api/v1/session"):
-        assert (await refused(fed.port, fed.key, path=path)).status_code == 403
+        problem(await refused(fed.port, fed.key, path=path), 404, "not_found")
+
+
+async def test_a_server_that_can_not_start_says_so_to_a_verifier(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(served.settings, node=served.node)
+    monkeypatch.setattr(app, "_open_node", AsyncMock(side_effect=StoreError("planted")))
+    async with listening(app) as port:
+        problem(await refused(port, "lck_any"), 503, "unavailable")
 
 
 async def test_beyond_as_many_as_it_serves_the_next_one_is_sent_elsewhere(

@@ -14,7 +14,7 @@ import pytest
 
 from lastcall.clock import SystemClock
 from lastcall.leases.messages import Events, Happened, Welcome
-from tests.support.following import Follower, following
+from tests.support.following import PATIENCE, Follower, following, refused
 from tests.support.servers import EMAIL, PASSWORD, Connection, Server, add_owner, run, serving
 
 ADA = {"email": EMAIL, "password": PASSWORD}
@@ -69,21 +69,46 @@ async def across(server: Server, key: str) -> AsyncIterator[tuple[Follower, Foll
     """Two verifiers with leases, one at each of a server's two processes."""
     async with AsyncExitStack() as stack:
         met: dict[str, Follower] = {}
-        while len(met) < 2:
-            opened = following(server.port, key)
-            follower = await opened.__aenter__()
-            welcome = follower.told[0]
-            assert isinstance(welcome, Welcome)
-            if welcome.node in met:
-                await opened.__aexit__(None, None, None)
-                continue
-            stack.push_async_exit(opened)
-            met[welcome.node] = follower
-            await follower.lease()
+        async with asyncio.timeout(PATIENCE):
+            while len(met) < 2:
+                opened = following(server.port, key)
+                follower = await opened.__aenter__()
+                welcome = follower.told[0]
+                assert isinstance(welcome, Welcome)
+                if welcome.node in met:
+                    await opened.__aexit__(None, None, None)
+                    continue
+                stack.push_async_exit(opened)
+                met[welcome.node] = follower
+                await follower.lease()
         one, two = met.values()
         yield one, two
         for follower in (one, two):
             await follower.say(*follower.side.give_back())
+
+
+async def test_a_stranger_whose_handshakes_are_refused_writes_nothing_into_the_log(
+    tmp_path: Path, key: str
+) -> None:
+    """Whatever is wrong with them, and each is answered: the log's reader isn't kept from what
+    matters, nor the disk filled."""
+    log = tmp_path / "log"
+    with log.open("w") as errors:
+        running = serving(tmp_path, errors=errors)
+        server = await asyncio.to_thread(running.__enter__)
+        try:
+            for status, asked in (
+                (401, refused(server.port, None)),
+                (401, refused(server.port, key)),  # of another server
+                (403, refused(server.port, key, origin="https://evil.example")),
+                (404, refused(server.port, key, path="/elsewhere")),
+            ):
+                response = await asked
+                assert response.status_code == status
+                assert response.headers["content-type"] == "application/problem+json"
+        finally:
+            await asyncio.to_thread(running.__exit__, None, None, None)
+    assert log.read_text() == ""
 
 
 def told_of(follower: Follower, kind: str) -> list[Happened]:

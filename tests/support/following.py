@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any
 
+import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -130,3 +131,25 @@ async def following(
             yield follower
         finally:
             side.closed()
+
+
+async def refused(
+    port: int,
+    key: str | None,
+    *,
+    path: str = "/feed",
+    origin: str | None = None,
+    speaks: str | None = SUBPROTOCOL,
+) -> httpx.Response:
+    """Give what the handshake is answered with, which is no upgrade."""
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Protocol": speaks,
+        "Authorization": f"Bearer {key}" if key else None,
+        "Origin": origin,
+    }
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        return await client.get(path, headers={k: v for k, v in headers.items() if v})

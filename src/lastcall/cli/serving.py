@@ -21,7 +21,7 @@ from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-from lastcall.cli.worker import LimitedProtocol
+from lastcall.cli.worker import FeedProtocol, LimitedProtocol
 from lastcall.errors import Error
 from lastcall.leases.messages import LONGEST
 from lastcall.settings import LOOPBACK, Settings, export, share_counts
@@ -164,7 +164,7 @@ def run(
         "lastcall.cli.worker:app",
         factory=True,
         http=LimitedProtocol,
-        ws="websockets-sansio",
+        ws=FeedProtocol,
         ws_max_size=LONGEST,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,

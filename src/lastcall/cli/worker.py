@@ -13,11 +13,13 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from starlette.types import ASGIApp
+    from uvicorn._types import ASGISendEvent
 
     ExcInfo = (
         tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -116,6 +118,17 @@ class LimitedProtocol(HttpToolsProtocol):
                 b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             )
             self.transport.close()
+
+
+class FeedProtocol(WebSocketsSansIOProtocol):
+    """WebSocket, where a handshake that is refused with a proper answer is no error of the server:
+    uvicorn would log one each time, for any stranger."""
+
+    async def send(self, message: "ASGISendEvent") -> None:
+        """Say something; a refusal's last piece completes the handshake."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
 
 
 _TOKEN: Final = re.compile(r"(lc[rk]_|eyJ)[A-Za-z0-9_.-]+")

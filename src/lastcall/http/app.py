@@ -9,7 +9,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import Message, Receive, Scope, Send
-from starlette.websockets import WebSocketClose
 
 from lastcall.clock import lease_clock
 from lastcall.errors import (
@@ -89,7 +88,8 @@ class App:
             case "websocket" if self._path(scope) == feed.PATH:
                 await self._feed(scope, receive, send)
             case _:
-                await WebSocketClose()(scope, receive, send)
+                await receive()  # the handshake's own message
+                await feed.refuse(NotFound(), scope, receive, send)
 
     async def open(self) -> Site:
         """Open the node, once. Raises SettingsError, StoreError and their children, Unavailable."""
@@ -188,7 +188,8 @@ class App:
             site = self._site or await self.open()
         except Error as error:
             problems.report(error)
-            await WebSocketClose(1013)(scope, receive, send)
+            await receive()  # the handshake's own message
+            await feed.refuse(Unavailable("the server can't start"), scope, receive, send)
             return
         await feed.serve({**scope, KEY: site}, receive, send)
 

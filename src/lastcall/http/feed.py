@@ -41,7 +41,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
             await _serve(connection, site, receive, send)
     except Error as error:
-        await _refuse(error, scope, receive, send)
+        await refuse(error, scope, receive, send)
 
 
 async def _serve(connection: Connection, site: Site, receive: Receive, send: Send) -> None:
@@ -78,7 +78,7 @@ async def _hear(connection: Connection, site: Site, receive: Receive) -> None:
         site.node.leases.heard(connection, text)
 
 
-async def _refuse(error: Error, scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse(error: Error, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer the handshake with a problem, where the server can; else close it."""
     if "websocket.http.response" in scope.get("extensions", {}):
         await problems.answer(error)(scope, receive, send)
