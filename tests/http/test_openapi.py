@@ -1,10 +1,14 @@
 """The document at /openapi.json says what the server does."""
 
+import re
+
 import msgspec
 import openapi_spec_validator
 from msgspec import Struct, field
 
+from lastcall.http import feed
 from lastcall.http.api import ENDPOINTS
+from tests.conftest import ROOT
 from tests.http.serving import Served
 
 
@@ -39,7 +43,19 @@ async def test_every_endpoint_is_in_it_and_nothing_else(served: Served) -> None:
     paths = (await document(served)).paths
     described = {(method.upper(), path) for path in paths for method in paths[path]}
     declared = {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS if not endpoint.page}
-    assert described == declared
+    assert described == declared | {("GET", feed.PATH)}
+
+
+async def test_the_feed_s_handshake_is_described_as_the_page_about_it_says(served: Served) -> None:
+    """Its answers and their codes, save that a path without a feed is not found."""
+    page = (ROOT / "docs" / "feed.md").read_text("utf-8")
+    table = re.findall(r"^\| (4\d\d|5\d\d) \| ([^|]+) \|", page, re.MULTILINE)
+    said = {status: ", ".join(sorted(re.findall(r"`(\w+)`", codes))) for status, codes in table}
+    assert said.pop("404") == "not_found"
+    (operation,) = (await document(served)).paths["/feed"].values()
+    described = {status: one["description"] for status, one in operation.responses.items()}
+    assert described == {"101": "Switching Protocols", **said}
+    assert operation.security == [{"service": []}]
 
 
 async def test_each_operation_says_who_may_call_it(served: Served) -> None:

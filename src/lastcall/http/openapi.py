@@ -21,6 +21,7 @@ from lastcall.errors import (
     TokenMissing,
     Unavailable,
 )
+from lastcall.http import feed
 from lastcall.http.bodies import FORM, JSON
 from lastcall.http.csrf import SAFE
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
@@ -31,7 +32,9 @@ from lastcall.http.problems import (
     Problem,
     TooLarge,
     UnsupportedMediaType,
+    UpgradeRequired,
 )
+from lastcall.leases.messages import SUBPROTOCOL
 
 _SCHEMAS: Final = "#/components/schemas/"
 _SECURITY: Final = {
@@ -77,6 +80,7 @@ def document(endpoints: Sequence[AnyEndpoint], base: str) -> Json:
     paths: dict[str, dict[str, Json]] = {}
     for endpoint in shown:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    paths[feed.PATH] = {"get": _feed()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -87,6 +91,39 @@ def document(endpoints: Sequence[AnyEndpoint], base: str) -> Json:
         "servers": [{"url": base or "/"}],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": _SECURITY},
+    }
+
+
+def _feed() -> Json:
+    """Describe the handshake of `/feed`, which is all of a WebSocket that this language can say."""
+
+    def header(name: str, value: str) -> Json:
+        return {"name": name, "in": "header", "required": True, "schema": {"const": value}}
+
+    return {
+        "operationId": "feed",
+        "summary": "Follow the event log, as verifiers do, over a WebSocket",
+        "description": "What is said on the connection stands in `docs/feed.md`.",
+        "security": [{"service": []}],
+        "parameters": [
+            header("Upgrade", "websocket"),
+            header("Sec-WebSocket-Protocol", SUBPROTOCOL),
+        ],
+        "responses": {
+            "101": {
+                "description": HTTPStatus.SWITCHING_PROTOCOLS.phrase,
+                "headers": {"Sec-WebSocket-Protocol": {"schema": {"const": SUBPROTOCOL}}},
+            },
+            **_described(
+                {
+                    400: {InvalidRequest.code},
+                    401: {TokenMissing.code, InvalidToken().code},
+                    403: {Forbidden.code},
+                    426: {UpgradeRequired.code},
+                    503: {Unavailable.code},
+                }
+            ),
+        },
     }
 
 
@@ -137,6 +174,11 @@ def _refusals(endpoint: AnyEndpoint) -> Json:
             codes.setdefault(status, set()).add(error.code)
         if error is InvalidToken:
             codes[401] |= {"token_invalid", "token_expired"}
+    return _described(codes)
+
+
+def _described(codes: dict[int, set[str]]) -> Json:
+    """Describe the refusals of each status by their codes."""
     return {
         str(status): {
             "description": ", ".join(sorted(codes[status] - {Error.code})),
