@@ -1,7 +1,8 @@
 """A real server with one user, and verifiers that follow it."""
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,15 +59,26 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def prepare(folder: Path) -> tuple[str, str]:
-    """Make a database with a user and a service key; give the key and its id."""
-    servers.add_owner(folder)
-    made = json.loads(servers.run(folder, "key", "create", "app", "--scope", "verify", "--json"))
-    return made["key"], made["id"]
+Prepare = Callable[[Path], tuple[str, str]]
+
+
+@pytest.fixture(scope="session")
+def prepare(tmp_path_factory: pytest.TempPathFactory) -> Prepare:
+    """Puts a database with a user and a service key into a folder; gives the key and its id. It is
+    made once and copied: each command that makes it is a process, which takes a second to start."""
+    made = tmp_path_factory.mktemp("made")
+    servers.add_owner(made)
+    key = json.loads(servers.run(made, "key", "create", "app", "--scope", "verify", "--json"))
+
+    def copy(folder: Path) -> tuple[str, str]:
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        return key["key"], key["id"]
+
+    return copy
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, prepare: Prepare) -> Iterator[World]:
     """A server that a file's tests share, none of which stops it."""
     folder = tmp_path_factory.mktemp("verified")
     key, key_id = prepare(folder)

@@ -19,7 +19,7 @@ from lastcall.errors import SettingsError
 from tests.support import servers
 from tests.support.clocks import Jumping, until
 from tests.support.planted import found
-from tests.verifier.conftest import World, prepare
+from tests.verifier.conftest import Prepare, World
 
 LEASE = 30.0
 
@@ -190,7 +190,7 @@ def test_secrets_are_in_no_log_and_no_text(world: World, caplog: pytest.LogCaptu
     assert not [name for text in texts for name in found(secrets, text)]
 
 
-def test_a_server_that_comes_back_is_followed_again(tmp_path: Path) -> None:
+def test_a_server_that_comes_back_is_followed_again(tmp_path: Path, prepare: Prepare) -> None:
     """What ended meanwhile is known before anything is accepted, and other addresses are tried."""
     key, key_id = prepare(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -231,7 +231,7 @@ def test_a_server_that_comes_back_is_followed_again(tmp_path: Path) -> None:
                     process.terminate()
 
 
-def test_a_revoked_signing_key_takes_its_tokens_along(tmp_path: Path) -> None:
+def test_a_revoked_signing_key_takes_its_tokens_along(tmp_path: Path, prepare: Prepare) -> None:
     key, key_id = prepare(tmp_path)
     with servers.serving(tmp_path) as server:
         world = World(tmp_path, server.url, key, key_id)

@@ -20,7 +20,7 @@ from lastcall import SessionEnded, Unavailable, Verifier
 from lastcall.verifier import client, forks
 from tests.support import servers
 from tests.support.clocks import until
-from tests.verifier.conftest import World, bearer, prepare
+from tests.verifier.conftest import Prepare, World, bearer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -81,7 +81,9 @@ def test_a_child_has_a_name_a_lease_and_a_thread_of_its_own(world: World, fork: 
 
 
 @FORKS
-def test_a_child_that_reaches_nobody_accepts_nothing(tmp_path: Path, fork: Fork) -> None:
+def test_a_child_that_reaches_nobody_accepts_nothing(
+    tmp_path: Path, prepare: Prepare, fork: Fork
+) -> None:
     """The lease in its memory is that of its parent."""
     key, key_id = prepare(tmp_path)
     with servers.serving(tmp_path) as server:
@@ -288,7 +290,9 @@ def test_an_application_under_uvicorn_with_workers_verifies(world: World) -> Non
             process.terminate()
 
 
-def test_a_process_that_ends_without_closing_delays_no_termination(tmp_path: Path) -> None:
+def test_a_process_that_ends_without_closing_delays_no_termination(
+    tmp_path: Path, prepare: Prepare
+) -> None:
     """It says goodbye as the interpreter ends."""
     key, key_id = prepare(tmp_path)
     with servers.serving(tmp_path) as server:
