@@ -231,18 +231,15 @@ def test_a_server_that_comes_back_is_followed_again(tmp_path: Path, prepare: Pre
                     process.terminate()
 
 
-def test_a_revoked_signing_key_takes_its_tokens_along(tmp_path: Path, prepare: Prepare) -> None:
-    key, key_id = prepare(tmp_path)
-    with servers.serving(tmp_path) as server:
-        world = World(tmp_path, server.url, key, key_id)
-        token = world.sign_in()
-        with world.verifier() as verifier:
-            verifier.verify(token)
-            listed = servers.run(tmp_path, "signing-key", "list", "--json")
-            (signing,) = json.loads(listed)["signing_keys"]
-            servers.run(tmp_path, "signing-key", "revoke", signing["id"])
-            until(lambda: refused(verifier, token))
-            assert verifier.verify(world.sign_in()).user_id
+def test_a_revoked_signing_key_takes_its_tokens_along(world: World) -> None:
+    token = world.sign_in()
+    with world.verifier() as verifier:
+        verifier.verify(token)
+        listed = servers.run(world.folder, "signing-key", "list", "--json")
+        (signing,) = json.loads(listed)["signing_keys"]
+        servers.run(world.folder, "signing-key", "revoke", signing["id"])
+        until(lambda: refused(verifier, token))
+        assert verifier.verify(world.sign_in()).user_id
 
 
 def refused(verifier: Verifier, token: str) -> bool:
