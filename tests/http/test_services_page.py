@@ -70,7 +70,7 @@ class Scene:
         about = About("other 12", self.served.clock.now(), followers, unnamed or {})
         end = (await self.served.node.store.log_end()).position
         text = msgspec.json.encode(about).decode()
-        await self.served.node.store.commit(RenewNode(HERE, end, len(followers), text))
+        await self.served.node.store.commit(RenewNode(HERE, end, end, len(followers), text))
 
     async def page(self) -> str:
         response = await self.browser.get(PAGE)

@@ -45,4 +45,4 @@ async def _register(site: Running) -> None:
     about = About("node-2.internal 812", now - timedelta(days=2), followers, {account.id: 12})
     text = msgspec.json.encode(about).decode()
     await store.commit(RegisterNode(NAME, timedelta(seconds=30)))
-    await store.commit(RenewNode(NAME, end, 3, text))
+    await store.commit(RenewNode(NAME, end, end, 3, text))
