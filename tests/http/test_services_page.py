@@ -14,6 +14,7 @@ from lastcall.server import create_app
 from lastcall.stores.base import RegisterNode, RenewNode
 from lastcall.web.services import SHOWN
 from tests.http.serving import Served
+from tests.support.following import eventually
 
 PAGE = "/account/services"
 HERE = NodeId("n_elsewhere")
@@ -111,6 +112,31 @@ async def test_a_verifier_says_whether_it_is_connected_leased_and_up_to_date(sce
     assert "Lease runs out in 25 seconds" in gone
     assert "no lease" in shown.row("verifier-deaf")
     assert "no lease" in shown.row("verifier-lapsed")
+
+
+async def test_a_server_that_has_not_renewed_its_lease_for_long_says_since_when_it_is_silent(
+    scene: Scene,
+) -> None:
+    """Its row's beat as this server saw it; then it has no lease, nor has any of its verifiers."""
+    node, clock = scene.served.node, scene.served.clock
+    await scene.tell(
+        scene.follower("verifier-there", leased_until=clock.now() + timedelta(hours=1))
+    )
+    await node.leases.start()
+    assert "silent since" not in await scene.page()
+    await eventually(lambda: node.leases.side.silent_for(HERE, clock.lease() + 1) >= 1)
+    marks = [await scene.mark()]
+    clock.advance(seconds=12)
+    shown = Text(await scene.page())
+    assert "Lease yes silent since 12:00:00 UTC" in shown.row("other 12")
+    assert "Lease yes" in shown.row("verifier-there")
+    marks.append(await scene.mark())
+    clock.advance(seconds=20)
+    shown = Text(await scene.page())
+    assert "no lease silent since" in shown.row("other 12")
+    assert "no lease" in shown.row("verifier-there")
+    marks.append(await scene.mark())
+    assert len(set(marks)) == 3
 
 
 async def test_a_long_list_shows_those_first_that_something_is_the_matter_with(
