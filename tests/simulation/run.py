@@ -255,7 +255,7 @@ def run(
     one = Run(seed, taken, calm=calm)
     one.go()
     history = one.truth.history
-    found = verdicts.faults(history, LEASE)
+    found = verdicts.faults(history, LEASE * verdicts.BOUND)
     checks = sum(isinstance(record, verdicts.Check) for record in history)
     confirmed = len(one.truth.first_confirmed)
     return Outcome(seed, taken, found, one.world.story, confirmed, checks)

@@ -1,4 +1,5 @@
-"""A way to a server on which things go wrong: it is cut, stalls, gets slow, or loses one direction.
+"""A way to a server on which things go wrong: it is cut, refuses, stalls, gets slow, or loses one
+direction.
 
 TCP keeps its order and its bytes, or ends: what is lost here is lost for good, and the connection
 ends some time later, as behind a router that was switched off.
@@ -7,6 +8,7 @@ ends some time later, as behind a router that was switched off.
 import asyncio
 import contextlib
 import socket
+import ssl
 from typing import Literal
 
 Direction = Literal["up", "down"]
@@ -15,10 +17,18 @@ PIECE = 64
 
 
 class RoughProxy:
-    """Passes connections on to a port of this machine."""
+    """Passes connections on to a port of this machine, from an address of it, perhaps by TLS."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(
+        self, port: int, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
         self._target = port
+        self._host = host
+        self._tls = tls
+        # Bound and never listening: the port stays this proxy's while it refuses.
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._reserved.bind((host, 0))
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._open: dict[Direction, asyncio.Event] = {
@@ -30,18 +40,19 @@ class RoughProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         for gate in self._open.values():
             gate.set()
-        self.port = 0
+        self.port: int = self._reserved.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
 
     async def start(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(
+            self._serve, self._host, self.port, reuse_port=True, ssl=self._tls
+        )
 
     async def close(self) -> None:
         """Stop, and end what is open."""
-        self.cut()
-        if self._server is not None:
-            self._server.close()
+        self.refuse()
+        self._reserved.close()
         for task in [*self._tasks]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -54,9 +65,20 @@ class RoughProxy:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             writer.transport.abort()
 
+    def refuse(self) -> None:
+        """Reset every connection, and refuse others."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.cut()
+
     def stall(self, direction: Direction) -> None:
         """Hold back what goes in a direction."""
         self._open[direction].clear()
+
+    def release(self, direction: Direction) -> None:
+        """Let through what is held back in a direction."""
+        self._open[direction].set()
 
     def lose(self, direction: Direction) -> None:
         """Lose what goes in a direction; `heal` cuts what has lost something."""
@@ -66,8 +88,10 @@ class RoughProxy:
         """Let a few bytes through at a time."""
         self._slow.add(direction)
 
-    def heal(self) -> None:
+    async def heal(self) -> None:
         """Let all through again."""
+        if self._server is None:
+            await self.start()
         if self._losing:
             self.cut()
         self._losing.clear()
@@ -80,6 +104,10 @@ class RoughProxy:
             far, to_far = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
             to_near.transport.abort()
+            return
+        if self._server is None:  # it came just before
+            to_near.transport.abort()
+            to_far.transport.abort()
             return
         self._writers |= {to_near, to_far}
         passing = [

@@ -20,13 +20,15 @@ class _Record(msgspec.Struct, frozen=True, tag_field="record", omit_defaults=Tru
 
 
 class Check(_Record, frozen=True, tag="check"):
-    """A check that began at a moment. `shows`: the ids of the token, its session, its key.
-    `cause`: why the token may be refused, as the truth has it; None where it must be accepted."""
+    """A check that began at a moment, and took so many seconds. `shows`: the ids of the token, its
+    session, its key. `cause`: why the token may be refused, as the truth has it; None where it must
+    be accepted."""
 
     verifier: str
     shows: tuple[str, ...]
     verdict: Verdict
     cause: str | None = "unknown"
+    took: float = 0.0
 
 
 class Durable(_Record, frozen=True, tag="durable"):
@@ -67,10 +69,24 @@ def read(lines: bytes) -> list[Record]:
     return [_decoder.decode(line) for line in lines.splitlines() if line.strip()]
 
 
-def faults(history: Sequence[Record], lease: float) -> list[str]:
-    """Tell what must not be: an ended session that is accepted, a confirmation that takes too
-    long, a genuine session that is refused."""
-    return [*_unsafe(history), *_late(history, lease * BOUND), *_refused(history)]
+def faults(history: Sequence[Record], bound: float) -> list[str]:
+    """Tell what must not be: an ended session that is accepted, a confirmation that takes longer
+    than the bound, a genuine session that is refused."""
+    return [*_unsafe(history), *_late(history, bound), *_refused(history)]
+
+
+def longest(history: Sequence[Record]) -> float:
+    """Give how long a process that knew an event durable did not call it confirmed, at most: what
+    must not be longer than the bound."""
+    since = _known(history)
+    return max(
+        (
+            record.at - since[record.process, record.event]
+            for record in history
+            if isinstance(record, Confirming) and (record.process, record.event) in since
+        ),
+        default=0.0,
+    )
 
 
 def _unsafe(history: Sequence[Record]) -> Iterator[str]:
@@ -95,10 +111,7 @@ def _unsafe(history: Sequence[Record]) -> Iterator[str]:
 
 def _late(history: Sequence[Record], bound: float) -> Iterator[str]:
     """Liveness: who knows an event durable calls it confirmed within the bound."""
-    since: dict[tuple[str, str], float] = {}
-    for record in history:
-        if isinstance(record, Durable):
-            since.setdefault((record.process, record.event), record.at)
+    since = _known(history)
     for record in history:
         if isinstance(record, Confirming):
             known = since.get((record.process, record.event))
@@ -107,6 +120,15 @@ def _late(history: Sequence[Record], bound: float) -> Iterator[str]:
                     f"late: at {record.at:.3f} {record.process} had known {record.event} durable "
                     f"for {record.at - known:.1f} s and did not call it confirmed"
                 )
+
+
+def _known(history: Sequence[Record]) -> dict[tuple[str, str], float]:
+    """Since when each process knows which event durable."""
+    since: dict[tuple[str, str], float] = {}
+    for record in history:
+        if isinstance(record, Durable):
+            since.setdefault((record.process, record.event), record.at)
+    return since
 
 
 def _refused(history: Sequence[Record]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from tests.support.verdicts import (
     Durable,
     Record,
     faults,
+    longest,
     read,
     write,
 )
@@ -19,7 +20,7 @@ ENDED = Confirmed(10.0, "node", "e1", frozenset({"session"}))
 
 def judged(*history: Record) -> list[str]:
     """The kinds of the faults."""
-    return [fault.partition(":")[0] for fault in faults(history, 30.0)]
+    return [fault.partition(":")[0] for fault in faults(history, 30.0 * BOUND)]
 
 
 def test_an_ended_session_that_is_accepted_after_the_confirmation_is_unsafe() -> None:
@@ -52,6 +53,13 @@ def test_a_confirmation_that_takes_longer_than_the_bound_is_late() -> None:
     assert judged(durable, Confirming(bound + 0.1, "other", "e1")) == []
 
 
+def test_the_longest_wait_is_that_of_a_process_that_knew() -> None:
+    known = Durable(7.0, "node", "e1"), Durable(6.0, "x", "e2")
+    said = Confirming(8.0, "node", "e1"), Confirming(9.0, "node", "e1"), Confirming(20.0, "x", "e1")
+    assert longest([*known, *said, ENDED]) == 2.0
+    assert longest([*known, ENDED]) == 0.0
+
+
 @pytest.mark.parametrize("verdict", ["refused", "unavailable"])
 def test_what_is_good_must_not_be_refused(verdict: str) -> None:
     good = read(
@@ -67,6 +75,6 @@ def test_a_history_is_read_as_it_was_written() -> None:
         Confirming(2.0, "node", "e1"),
         ENDED,
         Check(3.0, "v", ("t", "s"), "accepted", None),
-        Check(4.0, "v", ("t", "s"), "refused"),
+        Check(4.0, "v", ("t", "s"), "refused", took=0.5),
     ]
     assert read(write(history)) == history
