@@ -8,8 +8,15 @@ import pytest
 
 from lastcall.clock import system_entropy
 from tests.faults.machine import BOB, Machine, World, invite, launched, sign_in
+from tests.faults.stage import Prepared
 from tests.support.fakes import FakeClock
 from tests.support.nodes import EMAIL, PASSWORD, open_node
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """What a stage of servers and verifiers begins with."""
+    return Prepared.make(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture(scope="session")

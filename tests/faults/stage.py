@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -274,17 +275,32 @@ def end(process: subprocess.Popen[str]) -> None:
                 stream.close()
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A folder with a database, and keys for verifiers and for who begins and ends sessions."""
+
+    folder: Path
+    verify_key: str
+    sessions_key: str
+
+    @classmethod
+    def make(cls, folder: Path) -> "Prepared":
+        """Make one."""
+        servers.add_owner(folder)
+        keys = [
+            servers.run(folder, "key", "create", scope, "--scope", scope, "--json")
+            for scope in ("verify", "sessions")
+        ]
+        return cls(folder, *(json.loads(key)["key"] for key in keys))
+
+
 @contextlib.asynccontextmanager
-async def staged(folder: Path, plan: Plan) -> AsyncIterator[Stage]:
-    """Start everything, and wait until every verifier has a lease."""
-    await asyncio.to_thread(servers.add_owner, folder)
-    keys = [
-        json.loads(servers.run(folder, "key", "create", scope, "--scope", scope, "--json"))["key"]
-        for scope in ("verify", "sessions")
-    ]
+async def staged(prepared: Prepared, folder: Path, plan: Plan) -> AsyncIterator[Stage]:
+    """Start everything on a copy of what is prepared, and wait until every verifier has a lease."""
+    shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
     network = Network() if plan.network else None
     known = Known(plan.servers, plan.left)
-    stage = Stage(folder, plan, keys[0], keys[1], network, known)
+    stage = Stage(folder, plan, prepared.verify_key, prepared.sessions_key, network, known)
     stage.ports = [free_port() for _ in range(plan.servers)]
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.people import People
-from tests.faults.stage import Plan, Stage, staged
+from tests.faults.stage import Plan, Prepared, Stage, staged
 from tests.faults.trouble import AT_A_TIME, Trouble
 from tests.support import network
 
@@ -38,9 +38,9 @@ async def play(stage: Stage, endings: int, seed: int) -> list[str]:
 
 @pytest.mark.parametrize("endings", [100, pytest.param(600, marks=pytest.mark.soak)])
 async def test_what_is_confirmed_is_accepted_by_nobody_whatever_fails(
-    tmp_path: Path, endings: int
+    prepared: Prepared, tmp_path: Path, endings: int
 ) -> None:
-    async with staged(tmp_path, Plan(network=MISSING is None)) as stage:
+    async with staged(prepared, tmp_path, Plan(network=MISSING is None)) as stage:
         left = await play(stage, endings, seed=endings)
     stage.finish()
     sys.stdout.write(stage.report())  # `pytest -s` shows it
