@@ -55,7 +55,7 @@ class People:
         was not, and where."""
         if self._watching:
             await asyncio.wait(self._watching, timeout=2 * self._stage.plan.bound)
-        return [task.get_name() for task in self._watching]
+        return [*(task.get_name() for task in self._watching), *self._stage.open]
 
     async def close(self) -> None:
         """Watch no more."""
@@ -129,6 +129,8 @@ class People:
     async def _end_user(self, name: str, user: str, wait: int) -> None:
         async with self._users[name]:  # who signs in meanwhile might be covered as well
             whose = [one for one, (owner, _) in self._live.items() if owner == name]
+            if not whose:  # others were faster
+                return
             number, covered = self._any(), self._give_up(*whose)
             asked = lease_clock()
             answer = await self._ask(number, "POST", f"/users/{user}/logout?wait={wait}")
