@@ -322,7 +322,7 @@ async def staged(prepared: Prepared, folder: Path, plan: Plan) -> AsyncIterator[
         yield stage
     finally:
         stage.close()
-        for proxy in stage.proxies.values():
-            await proxy.close()
         if network is not None:
             network.close()
+        for proxy in stage.proxies.values():
+            await proxy.close()

@@ -60,9 +60,10 @@ class RoughProxy:
     def cut(self) -> None:
         """Reset every connection."""
         for writer in [*self._writers]:
-            raw: socket.socket = writer.get_extra_info("socket")
+            raw: socket.socket | None = writer.get_extra_info("socket")
             with contextlib.suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                if raw is not None:  # by TLS, and closed already
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             writer.transport.abort()
 
     def refuse(self) -> None:

@@ -75,7 +75,7 @@ class Service:
         last: dict[str, verdicts.Check] = {}
         with (self._folder / f"{name}.jsonl").open("ab", buffering=0) as file:
             while not over():
-                pause.wait(0.005)
+                pause.wait(0.01)
                 if self._forks.acquire(blocking=False):
                     children += 1
                     if os.fork() == 0:
