@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from lastcall.credentials import LOOPBACK
 from lastcall.errors import SettingsError
 from lastcall.sessions.policy import PRESETS, Policy
 
@@ -34,7 +35,6 @@ _NOT_YET: Final = {
     "smtp_url": "mail is not built yet",
     "mail_from": "mail is not built yet",
 }
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Network = IPv4Network | IPv6Network
 

@@ -25,9 +25,9 @@ from lastcall.http.api import ENDPOINTS
 from lastcall.http.app import App, BrokenOff
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE, SESSION, VISITOR, Visitor
-from lastcall.http.problems import Problem
 from lastcall.identity.passwords import CHEAP, Passwords
 from lastcall.node import Node
+from lastcall.problems import Problem
 from lastcall.server import app_from_environment, create_app
 from lastcall.settings import Settings
 from tests.http.serving import CHROME, Served, problem

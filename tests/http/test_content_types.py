@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
+from lastcall.credentials import SAFE
 from lastcall.http import api
-from lastcall.http.csrf import SAFE
 from lastcall.http.endpoint import API
 from lastcall.server import create_app
 from lastcall.web import pages

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lastcall.http.csrf import own_origins
+from lastcall.credentials import own_origins
 from tests.http.serving import Served, problem
 from tests.support.nodes import PASSWORD
 

@@ -112,3 +112,17 @@ async def test_under_a_path_it_stays_there(serve: Serve, database_url: str) -> N
     assert response.headers["location"] == "/auth/settings/sessions"
     response = await served.client().get("/renew?next=/shop/cart", headers=NAVIGATE)
     assert response.headers["location"] == "/auth/sign-in?next=/shop/cart"
+
+
+async def test_where_no_session_is_needed_who_can_not_have_one_is_sent_back(
+    served: Served,
+) -> None:
+    """With a mark, by which the application tells that it was tried."""
+    browser = await served.browser()
+    served.clock.advance(hours=25)
+    params = {"next": "/a", "required": "false"}
+    response = await browser.get("/renew", params=params, headers=NAVIGATE)
+    assert (response.status_code, response.headers["location"]) == (303, "/a")
+    assert set(set_cookies(response)) == {"lastcall-renewed"}
+    response = await browser.get("/renew", params=params)
+    assert response.headers["location"] == "/a"

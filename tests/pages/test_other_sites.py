@@ -13,8 +13,8 @@ import pytest
 import trustme
 from playwright.sync_api import Browser, Page, Request
 
+from lastcall.credentials import SAFE
 from lastcall.http import endpoint
-from lastcall.http.csrf import SAFE
 from lastcall.http.endpoint import AnyEndpoint
 from lastcall.identity.model import User
 from lastcall.server import ENDPOINTS

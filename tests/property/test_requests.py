@@ -15,10 +15,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lastcall.credentials import SAFE
 from lastcall.device.agent import HINT_HEADERS
 from lastcall.digests import encode
 from lastcall.http.bodies import LIMIT
-from lastcall.http.csrf import SAFE
 from lastcall.http.endpoint import AnyEndpoint
 from lastcall.identity.model import User
 from lastcall.node import Node

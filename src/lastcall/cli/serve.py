@@ -32,7 +32,7 @@ def serve(call: Call, host: str, port: int, workers: int, access_log: bool) -> N
     which to make the first account. Stop it with Ctrl-C.
     """
     from lastcall.cli import serving
-    from lastcall.settings import LOOPBACK
+    from lastcall.credentials import LOOPBACK
 
     serving.exit_on_signals()
     with serving.listen(host, port) as listener:

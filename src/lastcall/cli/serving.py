@@ -22,9 +22,10 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from lastcall.cli.worker import FeedProtocol, LimitedProtocol
+from lastcall.credentials import LOOPBACK
 from lastcall.errors import Error
 from lastcall.leases.messages import LONGEST
-from lastcall.settings import LOOPBACK, Settings, export, share_counts
+from lastcall.settings import Settings, export, share_counts
 
 if TYPE_CHECKING:
     from types import FrameType

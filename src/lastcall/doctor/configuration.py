@@ -6,9 +6,10 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from lastcall.credentials import LOOPBACK
 from lastcall.doctor.check import Check, failed, ok, problem, warning
 from lastcall.errors import SettingsError
-from lastcall.settings import LOOPBACK, Network, Settings
+from lastcall.settings import Network, Settings
 
 NIST_LONGEST: Final = timedelta(days=30)
 """Between two proofs at AAL1 (NIST SP 800-63B-4, 2.1.3)."""

@@ -27,10 +27,10 @@ from lastcall.http.endpoint import API, AnyEndpoint, by_path
 from lastcall.http.headers import SecurityHeaders
 from lastcall.http.local import local_path
 from lastcall.http.mounted import NodeVerifier, Serving
-from lastcall.http.problems import MethodNotAllowed, Problem
 from lastcall.http.site import KEY, Site, base_path, site_of
 from lastcall.ids import AccountId
 from lastcall.node import Node
+from lastcall.problems import MethodNotAllowed, Problem, UpgradeRequired, headers_of, problem_of
 from lastcall.settings import Settings
 
 log = logging.getLogger("lastcall.http")
@@ -209,7 +209,7 @@ class App:
         request = Request(scope, receive, send)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path == feed.PATH:
-            await problems.answer(problems.UpgradeRequired())(scope, receive, send)
+            await problems.answer(UpgradeRequired())(scope, receive, send)
             return
         person = "text/html" in request.headers.get("accept", "") and not path.startswith(API)
         response = _refuse(request, NotFound(), self._error_page if person else None)
@@ -251,7 +251,7 @@ class _Resource:
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001  the last resort (ASVS 16.5.4)
-            if problems.problem_of(error).status == 500:
+            if problem_of(error).status == 500:
                 problems.report(error)
             if not endpoint.page:
                 return problems.answer(error, oauth=endpoint.oauth)
@@ -261,8 +261,8 @@ class _Resource:
 def _refuse(request: Request, error: Exception, error_page: ErrorPage | None) -> Response:
     if error_page is None:
         return problems.answer(error)
-    response = error_page(request, problems.problem_of(error))
-    response.headers.update(problems.headers_of(error))
+    response = error_page(request, problem_of(error))
+    response.headers.update(headers_of(error))
     return response
 
 

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 
 from lastcall.errors import FieldError, InvalidRequest
-from lastcall.http.problems import TooLarge, UnsupportedMediaType
+from lastcall.problems import TooLarge, UnsupportedMediaType
 
 T = TypeVar("T")
 

@@ -1,8 +1,7 @@
 """The cookies: access, refresh, and the one that recognises a browser.
 
-Their names carry `__Host-` where the public URL is https, so that no other host or path can plant
-one (RFC 6265bis, 4.1.3.2); the unprefixed ones are ignored there. The scheme of the public URL
-decides, never a header.
+The scheme of the public URL decides which names are read, never a header; where that is https, the
+unprefixed ones are ignored.
 """
 
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from starlette.responses import Response
 
 from lastcall import secretfile
 from lastcall.clock import Entropy
+from lastcall.credentials import cookie_name, cookie_values
 from lastcall.digests import decode, digest, encode, same
 from lastcall.errors import InvalidToken
 from lastcall.sessions.minting import Tokens
@@ -33,7 +33,7 @@ class Cookies:
 
     def name(self, name: Name) -> str:
         """Give a cookie's full name."""
-        return f"__Host-lastcall-{name}" if self.secure else f"lastcall-{name}"
+        return cookie_name(name, secure=self.secure)
 
     def read(self, request: Request, name: Name) -> str | None:
         """Give a cookie's value; None where there is none.
@@ -94,13 +94,7 @@ class Cookies:
         self._set(response, "renewed", value, int(within.total_seconds()))
 
     def _values(self, request: Request, name: Name) -> list[str]:
-        full = self.name(name)
-        return [
-            value.strip()
-            for header in request.headers.getlist("cookie")
-            for key, mark, value in (pair.partition("=") for pair in header.split(";"))
-            if mark and key.strip() == full
-        ]
+        return cookie_values(request.headers.getlist("cookie"), self.name(name))
 
     def _set(self, response: Response, name: Name, value: str, age: int | None) -> None:
         life = "" if age is None else f"; Max-Age={age}"

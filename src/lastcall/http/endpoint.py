@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lastcall.audit import Origin
+from lastcall.credentials import SAFE
 from lastcall.device.agent import HINT_HEADERS, HINT_LIMIT, USER_AGENT_LIMIT
 from lastcall.errors import Error
 from lastcall.http.address import client_address
 from lastcall.http.bodies import Empty, read_form, read_json, read_query
 from lastcall.http.cookies import Cookies, device_hash
-from lastcall.http.csrf import SAFE, require_own_site
+from lastcall.http.csrf import require_own_site
 from lastcall.http.guard import Who, by_cookie
 from lastcall.http.site import Site, base_path, site_of
 from lastcall.node import Node

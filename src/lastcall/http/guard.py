@@ -10,11 +10,10 @@ from typing import Final, Generic, TypeVar
 
 from starlette.requests import HTTPConnection, Request
 
+from lastcall import credentials
 from lastcall.errors import (
     Error,
-    FieldError,
     Forbidden,
-    InvalidRequest,
     InvalidToken,
     ReauthenticationRequired,
     SessionEnded,
@@ -49,18 +48,9 @@ class Visitor:
 def bearer(request: HTTPConnection) -> str | None:
     """Give what the Authorization header shows; None where there is no such header.
 
-    Raises InvalidRequest for two of them, TokenMissing for another scheme (RFC 6750, section 2.1).
+    Raises InvalidRequest, TokenMissing.
     """
-    given = request.headers.getlist("authorization")
-    if not given:
-        return None
-    if len(given) > 1:
-        text = "there must be one Authorization header"
-        raise InvalidRequest(FieldError("Authorization", "repeated", text), readable=False)
-    scheme, _, token = given[0].strip().partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise TokenMissing
-    return token.strip()
+    return credentials.bearer(request.headers.getlist("authorization"))
 
 
 def by_cookie(request: Request) -> bool:

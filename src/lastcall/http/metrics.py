@@ -7,11 +7,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lastcall.credentials import LOOPBACK
 from lastcall.errors import TokenMissing
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import Who, require_service
 from lastcall.http.site import site_of
-from lastcall.settings import LOOPBACK
 
 _FORWARDED: Final = ("forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host")
 """What a proxy adds: its address is not that of who asks."""

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from starlette.responses import Response
 
+from lastcall.credentials import SAFE
 from lastcall.errors import (
     CsrfFailed,
     Error,
@@ -23,10 +24,9 @@ from lastcall.errors import (
 )
 from lastcall.http import feed
 from lastcall.http.bodies import FORM, JSON
-from lastcall.http.csrf import SAFE
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE
-from lastcall.http.problems import (
+from lastcall.problems import (
     MEDIA_TYPE,
     STATUS,
     Problem,

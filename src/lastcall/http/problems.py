@@ -1,91 +1,24 @@
-"""Refusals on the wire: problem details (RFC 9457), and the one table of which status each has."""
+"""Refusals as this server's answers, and what its log says of errors that nobody foresaw."""
 
 import logging
 import traceback
-from datetime import datetime
-from http import HTTPStatus
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from starlette.responses import Response
 
-from lastcall.errors import (
-    Conflict,
-    CsrfFailed,
-    Error,
-    Forbidden,
-    InvalidCredentials,
-    InvalidRequest,
-    InvalidToken,
-    LostRace,
-    NotFound,
-    RateLimited,
-    ReauthenticationRequired,
-    Refused,
-    SessionEnded,
-    TokenMissing,
-    Unavailable,
+from lastcall.errors import Forbidden, InvalidRequest, TokenMissing
+from lastcall.problems import (
+    MEDIA_TYPE,
+    TooLarge,
+    UnsupportedMediaType,
+    headers_of,
+    problem_of,
+    title,
 )
 
 log = logging.getLogger("lastcall.http")
-
-MEDIA_TYPE: Final = "application/problem+json"
-
-
-class UnsupportedMediaType(Refused):
-    """The body is of another type than this call takes."""
-
-    code = "unsupported_media_type"
-    text = "the body must be JSON: Content-Type: application/json"
-
-
-class TooLarge(Refused):
-    """The body is over the limit."""
-
-    code = "too_large"
-    text = "the body is too large"
-
-
-class MethodNotAllowed(Refused):
-    """The path takes other methods; `allow` lists them."""
-
-    code = "method_not_allowed"
-    text = "the path takes other methods"
-
-    def __init__(self, allow: str) -> None:
-        self.allow = allow
-        super().__init__()
-
-
-class UpgradeRequired(Refused):
-    """The path speaks WebSocket alone (RFC 9110, section 15.5.22)."""
-
-    code = "upgrade_required"
-    text = "this is a WebSocket: ask for an upgrade"
-
-
-STATUS: Final[dict[type[Error], int]] = {
-    InvalidRequest: 422,
-    UpgradeRequired: 426,
-    UnsupportedMediaType: 415,
-    MethodNotAllowed: 405,
-    TooLarge: 413,
-    InvalidCredentials: 401,
-    TokenMissing: 401,
-    InvalidToken: 401,
-    SessionEnded: 401,
-    ReauthenticationRequired: 401,
-    CsrfFailed: 403,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    LostRace: 409,
-    RateLimited: 429,
-    Unavailable: 503,
-}
-"""Everything else is the server's own fault: 500."""
-
 
 OAUTH: Final = {
     InvalidRequest.code: "invalid_request",
@@ -98,95 +31,6 @@ OAUTH: Final = {
 """OAuth's words for what its endpoints refuse, by our code (RFC 6749, section 5.2)."""
 
 
-class ProblemField(msgspec.Struct, frozen=True):
-    """What is wrong with one field."""
-
-    field: str
-    code: str
-    message: str
-
-
-class EndedBy(msgspec.Struct, frozen=True):
-    """Who ended a session; the name is for people."""
-
-    kind: str
-    name: str | None
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """Problem details. `code` is stable; `detail` is English, for people. `error` is OAuth's word,
-    from OAuth's endpoints."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    code: str
-    error: str | UnsetType = UNSET
-    errors: tuple[ProblemField, ...] | UnsetType = UNSET
-    reason: str | UnsetType | None = UNSET
-    ended_at: datetime | UnsetType | None = UNSET
-    ended_by: EndedBy | UnsetType | None = UNSET
-    max_age: int | UnsetType = UNSET
-    retry_after: int | UnsetType = UNSET
-
-
-def status_of(error: Error) -> int:
-    """Give the status of a refusal."""
-    if isinstance(error, InvalidRequest) and not error.readable:
-        return 400
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-
-
-def problem_of(error: Exception) -> Problem:
-    """Write an error as a problem; one that nobody foresaw says nothing of itself (ASVS 16.5.1)."""
-    status = status_of(error) if isinstance(error, Error) else 500
-    if not isinstance(error, Error) or status == 500:
-        text = "something went wrong here; it has been logged"
-        return Problem(title=_title(500), status=500, detail=text, code="internal")
-    extra: dict[str, object] = {}
-    match error:
-        case InvalidRequest():
-            fields = (ProblemField(at.field, at.code, at.message) for at in error.errors)
-            extra = {"errors": tuple(fields)}
-        case SessionEnded():
-            by = EndedBy(error.by_kind, error.by_name) if error.by_kind else None
-            extra = {"reason": error.reason, "ended_at": error.ended_at, "ended_by": by}
-        case ReauthenticationRequired():
-            extra = {"max_age": error.max_age}
-        case RateLimited() | Unavailable():
-            extra = {"retry_after": error.retry_after}
-        case _:
-            pass
-    code = Conflict.code if isinstance(error, LostRace) else error.code
-    detail = Conflict.text if isinstance(error, LostRace) else str(error)
-    problem = Problem(title=_title(status), status=status, detail=detail, code=code)
-    return msgspec.structs.replace(problem, **extra)
-
-
-def headers_of(error: Exception) -> dict[str, str]:
-    """Give the headers that belong to an error. None of them ever sets a cookie: the loser of a
-    race between tabs must not sign out the winner."""
-    match error:
-        case ReauthenticationRequired():
-            # RFC 9470, section 3.
-            challenge = _challenge("insufficient_user_authentication", str(error))
-            return {"www-authenticate": f'{challenge}, max_age="{error.max_age}"'}
-        case InvalidToken() | SessionEnded():
-            # RFC 6750, section 3.1.
-            return {"www-authenticate": _challenge("invalid_token", str(error))}
-        case TokenMissing() | InvalidCredentials():
-            return {"www-authenticate": 'Bearer realm="lastcall"'}
-        case RateLimited() | Unavailable():
-            return {"retry-after": str(error.retry_after)}
-        case MethodNotAllowed():
-            return {"allow": error.allow}
-        case UpgradeRequired():
-            return {"upgrade": "websocket", "connection": "upgrade"}
-        case _:
-            return {}
-
-
 def answer(error: Exception, *, oauth: bool = False) -> Response:
     """Answer an error as problem details; from an endpoint of OAuth's in its words as well, by
     which all that is wrong with a request is 400 (RFC 6749, section 5.2)."""
@@ -194,7 +38,7 @@ def answer(error: Exception, *, oauth: bool = False) -> Response:
     if oauth:
         status = 400 if problem.status == 422 else problem.status
         problem = msgspec.structs.replace(
-            problem, status=status, title=_title(status), error=OAUTH.get(problem.code, UNSET)
+            problem, status=status, title=title(status), error=OAUTH.get(problem.code, UNSET)
         )
     return Response(
         msgspec.json.encode(problem),
@@ -218,11 +62,3 @@ def outline(error: BaseException) -> str:
         chain.append(f"{type(cause).__name__}\n{''.join(traceback.format_tb(cause.__traceback__))}")
         cause = cause.__cause__ or cause.__context__
     return "caused by ".join(chain)
-
-
-def _challenge(error: str, description: str) -> str:
-    return f'Bearer realm="lastcall", error="{error}", error_description="{description}"'
-
-
-def _title(status: int) -> str:
-    return HTTPStatus(status).phrase

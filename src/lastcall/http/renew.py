@@ -1,5 +1,6 @@
 """A page with a run-out access token: rotated by the cookie, and the browser is sent back."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 from urllib.parse import quote
@@ -19,9 +20,11 @@ HOME: Final = "/settings/sessions"
 
 
 class Back(Struct):
-    """Where the browser came from: a path of this origin."""
+    """Where the browser came from, a path of this origin; and whether that needs a session: where
+    it doesn't, who can't have one is sent back without."""
 
     next: str | None = None
+    required: bool = True
 
 
 async def renew(call: Call[None, None, Back]) -> Response:
@@ -35,20 +38,18 @@ async def renew(call: Call[None, None, Back]) -> Response:
         raise CsrfFailed("only a browser's navigation is renewed here")
     target = local_path(call.query.next, call.base + HOME)
     now = call.node.sessions.now()
-    sign_in = RedirectResponse(f"{call.base}/sign-in?next={quote(target)}", 303)
     looping = call.cookies.renewed(call.request, target, now, AGAIN)
-    if mode is None or looping or not call.by_cookie:
-        return sign_in
-    try:
-        token = call.cookies.read(call.request, "refresh")
-        if token is None:
-            return sign_in
-        tokens = await call.node.sessions.refresh(token, call.ip)
-    except (InvalidToken, SessionEnded):
+    tokens = None
+    if mode is not None and not looping and call.by_cookie:
         # The cookies stay: by them the sign-in page can tell why, and another tab may have won.
-        return sign_in
+        with suppress(InvalidToken, SessionEnded):
+            token = call.cookies.read(call.request, "refresh")
+            tokens = await call.node.sessions.refresh(token, call.ip) if token else None
+    if tokens is None and call.query.required:
+        return RedirectResponse(f"{call.base}/sign-in?next={quote(target)}", 303)
     response = RedirectResponse(target, 303)
-    call.cookies.set_tokens(response, tokens)
+    if tokens is not None:
+        call.cookies.set_tokens(response, tokens)
     call.cookies.set_renewed(response, target, now, AGAIN)
     return response
 

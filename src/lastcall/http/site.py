@@ -5,8 +5,8 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
+from lastcall.credentials import own_origins
 from lastcall.http.cookies import Cookies
-from lastcall.http.csrf import own_origins
 from lastcall.node import Node
 
 KEY: Final = "lastcall.site"

@@ -13,9 +13,9 @@ from msgspec import UNSET, UnsetType
 from lastcall.device import model as devices
 from lastcall.events import EndReason
 from lastcall.http.bodies import Unprinted
-from lastcall.http.problems import EndedBy
 from lastcall.identity import model as people
 from lastcall.identity.administration import Invitation as Invited
+from lastcall.problems import EndedBy
 from lastcall.sessions import endings, minting, model, rules
 from lastcall.sessions.policy import Policy
 from lastcall.stores.base import Reach

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from lastcall.access import Access, prove, public_key_of, require_meant
+from lastcall.clock import SystemClock
 from lastcall.errors import Error, InvalidToken, SessionEnded
 from lastcall.leases.endings import Over
 from lastcall.leases.messages import Jwk
@@ -122,8 +123,9 @@ class Checker(ABC):
         self._keys: dict[str, tuple[Jwk, EllipticCurvePublicKey]] = {}
         self._asked_at = float("-inf")
 
-    def verify(self, token: str) -> Session:
-        """Give the live session of a token. Raises InvalidToken, SessionEnded, Unavailable."""
+    def at_hand(self, token: str) -> Session | None:
+        """Give the live session of a token that was found good before and is so still, by what is
+        known here; None where more has to be looked at: `verify` does."""
         known = self._new.get(token)
         if known is not None and self._mark[0]:
             view = self._knows.view
@@ -135,7 +137,11 @@ class Checker(ABC):
                     if now < leased_until and now + view.store_ahead < known.runs_out:
                         self._counts.accepted += 1
                         return known.session
-        found = self._look(token)
+        return None
+
+    def verify(self, token: str) -> Session:
+        """Give the live session of a token. Raises InvalidToken, SessionEnded, Unavailable."""
+        found = self.at_hand(token) or self._look(token)
         if found is not None:
             return found
         with self._asking():
@@ -148,6 +154,19 @@ class Checker(ABC):
             return found
         with self._asking():
             return await self._ask_aside(token)
+
+    @property
+    def issuer(self) -> str | None:
+        """Whom tokens must be from: the server's public URL. None until that is known."""
+        meant = self._meant()
+        return None if meant is None else meant.issuer
+
+    def server_time(self) -> datetime:
+        """Give the server's time, as far as it was told; else this machine's."""
+        view = self._knows.view
+        if view is None:
+            return SystemClock().now()
+        return datetime.fromtimestamp(self._clock() + view.store_ahead, UTC)
 
     def status(self) -> Status:
         """Say how this verifier stands."""

@@ -13,9 +13,9 @@ from lastcall.http.address import client_address
 from lastcall.http.browser import AnyCall
 from lastcall.http.endpoint import Call
 from lastcall.http.guard import Who, by_cookie, require_session
-from lastcall.http.problems import headers_of, problem_of
 from lastcall.http.site import site_of
 from lastcall.identity.roles import require_admin
+from lastcall.problems import headers_of, problem_of
 from lastcall.sessions.minting import Tokens
 from lastcall.sessions.service import Caller
 from lastcall.web.refusals import error_page

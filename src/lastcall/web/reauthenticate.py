@@ -9,7 +9,7 @@ from lastcall.errors import InvalidCredentials, InvalidRequest, RateLimited, Ref
 from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import SESSION
-from lastcall.http.problems import headers_of, status_of
+from lastcall.problems import headers_of, status_of
 from lastcall.sessions.service import Caller
 from lastcall.web import words
 from lastcall.web.frame import me

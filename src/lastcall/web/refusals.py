@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lastcall.errors import Forbidden
-from lastcall.http.problems import Problem
 from lastcall.http.site import base_path
+from lastcall.problems import Problem
 from lastcall.web.rendering import HOME, render
 from lastcall.web.translation import gettext as _
 from lastcall.web.translation import mark, reading

@@ -10,7 +10,7 @@ from lastcall.errors import FieldError, InvalidCredentials, InvalidRequest, Rate
 from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import SESSION
-from lastcall.http.problems import headers_of
+from lastcall.problems import headers_of
 from lastcall.sessions.service import Caller
 from lastcall.web import results, words
 from lastcall.web.frame import frame

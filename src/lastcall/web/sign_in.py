@@ -9,7 +9,7 @@ from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE, VISITOR, Visitor
 from lastcall.http.local import local_path
-from lastcall.http.problems import headers_of, status_of
+from lastcall.problems import headers_of, status_of
 from lastcall.sessions.model import Client
 from lastcall.web import words
 from lastcall.web.rendering import HOME, redirect, render

@@ -1,0 +1,1 @@
+"""lastcall in an application's framework: one module each, thin, over `core`."""
