@@ -1,6 +1,7 @@
 """All that the HTTP API offers; what is asked for most is found first."""
 
 from lastcall.http import (
+    forward_auth,
     health,
     keys,
     logout,
@@ -32,6 +33,7 @@ ENDPOINTS: list[AnyEndpoint] = [
     *logout.ENDPOINTS,
     *keys.ENDPOINTS,
     *verifiers.ENDPOINTS,
+    *forward_auth.ENDPOINTS,
     *renew.ENDPOINTS,
     *well_known.ENDPOINTS,
     *health.ENDPOINTS,

@@ -99,7 +99,7 @@ class App:
                     node = await self._open_node()
                     if self._closes:
                         await node.leases.start()
-                    self._site = Site.of(node)
+                    self._site = Site.of(node, self._verifier)
                     self._serving.opened(node)
         return self._site
 

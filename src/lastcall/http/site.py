@@ -7,7 +7,9 @@ from starlette.requests import HTTPConnection
 
 from lastcall.credentials import own_origins
 from lastcall.http.cookies import Cookies
+from lastcall.integrations.core import Gate
 from lastcall.node import Node
+from lastcall.verifier.checking import Checker
 
 KEY: Final = "lastcall.site"
 """Where the scope of a request holds it."""
@@ -20,11 +22,15 @@ class Site:
     node: Node
     cookies: Cookies
     origins: frozenset[str]
+    gate: Gate
+    """Decides for applications that ask through a proxy."""
 
     @classmethod
-    def of(cls, node: Node) -> "Site":
+    def of(cls, node: Node, verifier: Checker) -> "Site":
         """Work out what follows from a node's settings."""
-        return cls(node, Cookies(node.settings.secure), own_origins(node.settings.public_url))
+        public_url = node.settings.public_url
+        gate = Gate(verifier, public_url=public_url)
+        return cls(node, Cookies(node.settings.secure), own_origins(public_url), gate)
 
 
 def site_of(request: HTTPConnection) -> Site:
