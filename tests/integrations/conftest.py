@@ -7,17 +7,27 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from asgiref.wsgi import WsgiToAsgi
 
 from lastcall.integrations.starlette import App
 from lastcall.node import Node
 from lastcall.server import create_app
 from lastcall.sessions.minting import Tokens
 from lastcall.verifier.checking import Checker
-from tests.integrations.applications import on_starlette
+from tests.integrations.applications import on_django, on_flask, on_starlette
 from tests.support.fakes import FakeClock
 from tests.support.nodes import EMAIL, set_up, sign_in
 
+
+def under_wsgi(make: Callable[[Checker], Any]) -> Callable[[Checker], App]:
+    """Serve WSGI from another thread than the server's."""
+    return lambda verifier: WsgiToAsgi(make(verifier))  # type: ignore[no-untyped-call]
+
+
 APPLICATIONS: Final[dict[str, Callable[[Checker], App]]] = {
+    "django": under_wsgi(on_django.make),
+    "django-async": on_django.make_async,
+    "flask": under_wsgi(on_flask.make),
     "starlette": on_starlette.make,
 }
 """Makes the application of each framework, as ASGI."""

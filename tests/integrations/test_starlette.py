@@ -50,6 +50,7 @@ async def requiring(scope: Scope, _receive: Receive, _send: Send) -> None:
     visit(HTTPConnection(scope)).require()
 
 
+@pytest.mark.parametrize("site", ["starlette"], indirect=True)
 async def test_a_websocket_has_a_session_too(site: Site) -> None:
     """A page's own, by its cookies; refused with what is wrong, before it opens."""
     tokens = await site.sign_in()

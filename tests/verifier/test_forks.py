@@ -8,8 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
@@ -19,12 +17,11 @@ import pytest
 from lastcall import SessionEnded, Unavailable, Verifier
 from lastcall.verifier import client, forks
 from tests.support import servers
+from tests.support.children import Fork, in_child
 from tests.support.clocks import until
 from tests.verifier.conftest import Prepare, World, bearer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-
-Fork = Callable[[], int]
 
 
 def raw_fork() -> int:
@@ -35,21 +32,6 @@ def raw_fork() -> int:
     pid = int(ctypes.PyDLL(None).fork())
     sys.setswitchinterval(interval)
     return pid
-
-
-def in_child(fork: Fork, act: Callable[[], None]) -> int:
-    """Run something in a forked child and give its exit status; what it fails with is printed."""
-    pid = fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    signal.alarm(60)  # what hangs must not stay
-    try:
-        act()
-    except BaseException:  # noqa: BLE001  the child must end here, whatever it was
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)
-    os._exit(0)
 
 
 FORKS = pytest.mark.parametrize("fork", [os.fork, raw_fork], ids=["hooks", "raw"])

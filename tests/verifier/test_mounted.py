@@ -13,9 +13,9 @@ from lastcall.http.app import App
 from lastcall.leases.node import NodeSide
 from lastcall.node import Node
 from lastcall.server import create_app
+from tests.support.children import in_child
 from tests.support.fakes import FakeClock
 from tests.support.nodes import calls, set_up, sign_in
-from tests.verifier.test_forks import in_child
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ from lastcall.verifier.session import Session
 
 WEBSOCKET: Final = "WEBSOCKET"
 """The method of a WebSocket's handshake: it is a GET that may do anything."""
+VARY: Final = ("Cookie", "Authorization")
+"""What an answer depends on that looked at who asks: caches keep it apart by them."""
 _COOKIES: Final = ("access", "refresh", "renewed")
 
 
@@ -72,13 +74,14 @@ class Answer:
 
 
 class Visit:
-    """Who asks: a session, or why there is none."""
+    """Who asks: a session, or why there is none. `used` says whether that was looked at."""
 
-    __slots__ = ("_verifier", "error", "found")
+    __slots__ = ("_verifier", "error", "found", "used")
 
     def __init__(self, found: Session | None, error: Error | None, verifier: Checker) -> None:
         self.found = found
         self.error = error
+        self.used = False
         self._verifier = verifier
 
     def __repr__(self) -> str:
@@ -89,6 +92,7 @@ class Visit:
         """The live session that asks; None where there is none, or where its token is not good any
         more. Raises Unavailable where that can't be told, CsrfFailed for what another site asks
         with the user's cookies."""
+        self.used = True
         if isinstance(self.error, Unavailable | CsrfFailed):
             raise self.error
         return self.found
@@ -100,6 +104,7 @@ class Visit:
         Raises TokenMissing, InvalidToken, SessionEnded, Unavailable, CsrfFailed, InvalidRequest;
         Forbidden, ReauthenticationRequired.
         """
+        self.used = True
         if self.found is None:
             raise self.error or TokenMissing()
         if roles and not set(roles) & set(self.found.roles):
