@@ -32,11 +32,13 @@ from tests.verifier.conftest import World, bearer, prepare
 
 DJANGO = pytest.mark.parametrize("site", ["django", "django-async"], indirect=True)
 NOWHERE = {"ADDRESS": "http://127.0.0.1:9", "KEY": "lck_x"}
+looked_for: list[str] = []
 USERS = ["django.contrib.auth", "django.contrib.contenttypes"]
 
 
 def user_of(session: Session) -> object:
-    """The user of a session in a project's own table; this one knows the test's first user."""
+    """The user of a session in a project's own table."""
+    looked_for.append(session.user_id)
     return SimpleNamespace(name=session.user_id, is_authenticated=True)
 
 
@@ -151,6 +153,7 @@ async def whoami(request: HttpRequest) -> HttpResponse:
     """Who asks, by Django's users."""
     user = await request.auser()
     assert user == request.user
+    assert user == await request.auser()
     return JsonResponse({"user": user.name if user.is_authenticated else None})
 
 
@@ -163,7 +166,9 @@ async def test_a_project_s_users_are_found_by_their_session(site: Site) -> None:
         lastcall(USER=f"{__name__}.user_of"),
         served(("", whoami)),
     ):
+        looked_for.clear()
         known = await site.ask("/", bearer=token)
+        assert looked_for == [site.owner.session.user_id]
         assert known.json() == {"user": site.owner.session.user_id}
         assert known.headers["vary"] == "Cookie, Authorization"
         assert (await site.ask("/")).json() == {"user": None}

@@ -35,8 +35,8 @@ def admin(_: HttpRequest) -> HttpResponse:
     return JsonResponse({})
 
 
-def fresh(request: HttpRequest) -> HttpResponse:
-    request.lastcall.require(max_age=600)
+@session_required(max_age=600)
+def fresh(_: HttpRequest) -> HttpResponse:
     return JsonResponse({})
 
 

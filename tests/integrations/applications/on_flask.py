@@ -22,8 +22,8 @@ def admin() -> dict[str, str]:
     return {}
 
 
+@session_required(max_age=600)
 async def fresh() -> dict[str, str]:
-    visit().require(max_age=600)
     return {}
 
 
