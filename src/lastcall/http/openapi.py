@@ -26,6 +26,7 @@ from lastcall.http import feed
 from lastcall.http.bodies import FORM, JSON
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE
+from lastcall.leases.messages import SUBPROTOCOL
 from lastcall.problems import (
     MEDIA_TYPE,
     STATUS,
@@ -34,7 +35,6 @@ from lastcall.problems import (
     UnsupportedMediaType,
     UpgradeRequired,
 )
-from lastcall.leases.messages import SUBPROTOCOL
 
 _SCHEMAS: Final = "#/components/schemas/"
 _SECURITY: Final = {
