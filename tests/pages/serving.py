@@ -81,11 +81,12 @@ def serving(
     origin: str = "http://localhost",
     city_db: Path | None = None,
     lease: timedelta = timedelta(seconds=30),
+    inside: Callable[[App], Any] = lambda app: app,
     **options: Any,  # noqa: ANN401  uvicorn's own
 ) -> Iterator[Running]:
     """Serve a folder's database until the block ends: with more endpoints, filled before, by
     another policy, under a path, with passwords of a real cost, at another name, with data of
-    cities, or with another lease, if need be."""
+    cities, with another lease, or inside of another application, if need be."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"{origin}:{listener.getsockname()[1]}{path}"
@@ -105,7 +106,7 @@ def serving(
             endpoints=[*ENDPOINTS, *more],
         )
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, proxy_headers=False, **options
+            inside(app), log_config=None, access_log=False, proxy_headers=False, **options
         )
         server = uvicorn.Server(config)
         started: list[asyncio.AbstractEventLoop] = []

@@ -153,6 +153,8 @@ class Gate:
         # The server renews nothing for a browser that doesn't say that it navigates.
         if place is None or not asked.navigates or not asked.headers("sec-fetch-mode"):
             return None
+        if place.base and asked.target().startswith(place.base + "/"):
+            return None  # the server itself, mounted under a path
         run_out = getattr(visit.error, "code", "") in ("token_expired", "token_missing")
         if not run_out or not place.has(asked, "refresh") or place.has(asked, "renewed"):
             return None

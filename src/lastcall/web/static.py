@@ -1,4 +1,5 @@
-"""The pages' own files, under addresses that change with their content."""
+"""The pages' own files, under addresses that change with their content; and one for the pages of
+applications, under one that stays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _TYPES: Final = {
 }
 """What has another ending is not served."""
 _FOREVER: Final = "public, max-age=31536000, immutable"
+_AN_HOUR: Final = "public, max-age=3600"
+LIBRARY: Final = "lastcall.js"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,20 @@ async def serve(call: Call[None, None, None]) -> Response:
     return Response(file.content, 200, {"cache-control": _FOREVER}, file.media_type)
 
 
+async def serve_library(_call: Call[None, None, None]) -> Response:
+    """Give `lastcall.js`."""
+    file = _FILES[LIBRARY]
+    return Response(file.content, 200, {"cache-control": _AN_HOUR}, file.media_type)
+
+
 ENDPOINTS: list[AnyEndpoint] = [
+    Endpoint(
+        method="GET",
+        path=f"/{LIBRARY}",
+        caller=ANYONE,
+        handler=serve_library,
+        summary="What an application's pages import",
+    ),
     Endpoint(
         method="GET",
         path="/static/{version}/{name}",
