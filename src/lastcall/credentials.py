@@ -11,6 +11,16 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110, section 9.2.1)."""
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 """The names of this machine."""
+SCHEMES: Final[dict[str, dict[str, str]]] = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-lastcall-access",
+        "description": "`lastcall-access` where the public URL is plain http on loopback",
+    },
+}
+"""How a request may show its session, as OpenAPI's security schemes."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 

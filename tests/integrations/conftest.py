@@ -9,28 +9,35 @@ import httpx
 import pytest
 from asgiref.wsgi import WsgiToAsgi
 
-from lastcall.integrations.starlette import App
 from lastcall.node import Node
 from lastcall.server import create_app
 from lastcall.sessions.minting import Tokens
 from lastcall.verifier.checking import Checker
-from tests.integrations.applications import on_django, on_flask, on_starlette
+from tests.integrations.applications import (
+    on_django,
+    on_fastapi,
+    on_flask,
+    on_litestar,
+    on_starlette,
+)
 from tests.support.fakes import FakeClock
 from tests.support.nodes import EMAIL, set_up, sign_in
 
 
-def under_wsgi(make: Callable[[Checker], Any]) -> Callable[[Checker], App]:
+def under_wsgi(make: Callable[[Checker], Any]) -> Callable[[Checker], Any]:
     """Serve WSGI from another thread than the server's."""
     return lambda verifier: WsgiToAsgi(make(verifier))  # type: ignore[no-untyped-call]
 
 
-APPLICATIONS: Final[dict[str, Callable[[Checker], App]]] = {
+APPLICATIONS: Final[dict[str, Callable[[Checker], Any]]] = {
     "django": under_wsgi(on_django.make),
     "django-async": on_django.make_async,
+    "fastapi": on_fastapi.make,
     "flask": under_wsgi(on_flask.make),
+    "litestar": on_litestar.make,
     "starlette": on_starlette.make,
 }
-"""Makes the application of each framework, as ASGI."""
+"""Makes the application of each framework, as ASGI, of which each has types of its own."""
 NAVIGATION: Final = {
     "sec-fetch-mode": "navigate",
     "sec-fetch-dest": "document",
@@ -45,10 +52,11 @@ ORIGIN: Final = "http://localhost:8000"
 class Site:
     """An application, and the server whose tokens it takes."""
 
-    app: App
+    app: Any
     node: Node
     clock: FakeClock
     owner: Tokens
+    verifier: Checker
 
     async def ask(
         self,
@@ -102,5 +110,5 @@ async def site(request: pytest.FixtureRequest, node: Node, clock: FakeClock) -> 
     server = create_app(node.settings, node=node)
     await server.open()
     await node.leases.require()
-    yield Site(APPLICATIONS[request.param](server.verifier), node, clock, owner)
+    yield Site(APPLICATIONS[request.param](server.verifier), node, clock, owner, server.verifier)
     await server.close()

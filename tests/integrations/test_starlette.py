@@ -12,7 +12,7 @@ from lastcall.node import Node
 from lastcall.server import create_app
 from lastcall.verifier.checking import Checker
 from tests.integrations.conftest import ORIGIN, Site, cookies
-from tests.support.nodes import set_up
+from tests.support.nodes import add_user, calls, set_up
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def requiring(scope: Scope, _receive: Receive, _send: Send) -> None:
     visit(HTTPConnection(scope)).require()
 
 
-@pytest.mark.parametrize("site", ["starlette"], indirect=True)
+@pytest.mark.parametrize("site", ["fastapi", "litestar", "starlette"], indirect=True)
 async def test_a_websocket_has_a_session_too(site: Site) -> None:
     """A page's own, by its cookies; refused with what is wrong, before it opens."""
     tokens = await site.sign_in()
@@ -66,6 +66,25 @@ async def test_a_websocket_has_a_session_too(site: Site) -> None:
         ):
             pass
         assert refused.value.status_code == status
+
+
+@pytest.mark.parametrize("site", ["fastapi", "litestar"], indirect=True)
+async def test_a_router_asks_for_a_role_of_its_websockets_too(site: Site) -> None:
+    owner = (await calls(site.node, site.owner)).user
+    await add_user(site.node, owner, "grace@example.com")
+    member = await site.sign_in("grace@example.com")
+    client = TestClient(site.app, ORIGIN)
+    good = {"authorization": f"Bearer {site.owner.access_token}"}
+    with client.websocket_connect("/admin/talk", headers=good) as socket:
+        assert socket.receive_text() == "admin"
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect(
+            "/admin/talk", headers={"authorization": f"Bearer {member.access_token}"}
+        ),
+    ):
+        pass
+    assert (refused.value.status_code, refused.value.json()["code"]) == (403, "forbidden")
 
 
 async def test_a_websocket_is_closed_where_the_server_can_say_no_more(verifier: Checker) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from starlette.responses import Response
 
-from lastcall.credentials import SAFE
+from lastcall.credentials import SAFE, SCHEMES
 from lastcall.errors import (
     CsrfFailed,
     Error,
@@ -38,13 +38,7 @@ from lastcall.problems import (
 
 _SCHEMAS: Final = "#/components/schemas/"
 _SECURITY: Final = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-    "cookie": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": "__Host-lastcall-access",
-        "description": "`lastcall-access` where the public URL is plain http on loopback",
-    },
+    **SCHEMES,
     "service": {"type": "http", "scheme": "bearer", "description": "a service key"},
 }
 _PARAMETER: Final = re.compile(r"{(\w+)}")

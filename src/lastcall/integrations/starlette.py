@@ -6,7 +6,7 @@ async def me(request: Request) -> Response:
 session = visit(request).require()
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -29,7 +29,7 @@ class HasScope(Protocol):
     """A request or WebSocket of a framework on ASGI."""
 
     @property
-    def scope(self) -> Scope:
+    def scope(self) -> Mapping[str, object]:
         """Its ASGI scope."""
 
 
@@ -76,7 +76,7 @@ class LastcallMiddleware:
             await _answer(scope, send, self._gate.refuse(asked, error))
 
 
-def asked_by(scope: Scope) -> Asked:
+def asked_by(scope: Mapping[str, Any]) -> Asked:
     """Show a request of ASGI."""
     given: Sequence[tuple[bytes, bytes]] = scope["headers"]
     authorization: list[str] = []
@@ -95,7 +95,7 @@ def asked_by(scope: Scope) -> Asked:
     return Asked(method, authorization, cookies, lambda: _target(scope), headers)
 
 
-def _target(scope: Scope) -> str:
+def _target(scope: Mapping[str, Any]) -> str:
     """Give the path and query, as they were sent."""
     path: bytes = scope.get("raw_path") or quote(scope["path"]).encode("latin-1")
     query: bytes = scope.get("query_string", b"")
