@@ -162,6 +162,15 @@ async def test_where_a_session_is_optional_it_is_told_or_none(site: Site) -> Non
     assert (await site.ask("/", bearer="x")).json() == {"user": None}
 
 
+async def test_caches_keep_apart_what_depends_on_who_asks(site: Site) -> None:
+    """And nothing else."""
+    names = {"cookie", "authorization"}
+    asked = (await site.ask("/")).headers.get("vary", "").lower()
+    assert names <= {name.strip() for name in asked.split(",")}
+    public = (await site.ask("/public")).headers.get("vary", "").lower()
+    assert not names & {name.strip() for name in public.split(",")}
+
+
 # Browsers
 
 

@@ -1,8 +1,7 @@
 """What the Django integration does beyond what all integrations promise."""
 
+import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -28,7 +27,7 @@ from tests.integrations.applications.on_django import SYNC
 from tests.integrations.conftest import NAVIGATION, Site, cookies, problem
 from tests.support import servers
 from tests.support.children import in_child
-from tests.verifier.conftest import World, bearer, prepare
+from tests.verifier.conftest import World, bearer
 
 DJANGO = pytest.mark.parametrize("site", ["django", "django-async"], indirect=True)
 NOWHERE = {"ADDRESS": "http://127.0.0.1:9", "KEY": "lck_x"}
@@ -282,7 +281,9 @@ def test_a_child_that_was_forked_meanwhile_makes_its_own(monkeypatch: pytest.Mon
 
 def test_an_address_and_a_key_are_enough(tmp_path: Path) -> None:
     """Who signs in at that server is known here, until the end of their session is confirmed."""
-    key, key_id = prepare(tmp_path)
+    servers.add_owner(tmp_path)
+    made = json.loads(servers.run(tmp_path, "key", "create", "app", "--scope", "verify", "--json"))
+    key, key_id = made["key"], made["id"]
     with servers.serving(tmp_path) as server:
         world = World(tmp_path, server.url, key, key_id)
         token = world.sign_in()
@@ -306,12 +307,3 @@ def test_the_server_s_public_url_may_be_given() -> None:
         response = Client(headers={**NAVIGATION, "host": "localhost"}).get("/me")
         cast("Verifier", configured().gate.verifier).close()
     assert response["location"] == "/auth/sign-in?next=%2Fme"
-
-
-def test_without_django_it_is_said_what_to_install() -> None:
-    for module in ("django", "django_settings"):
-        code = f"import sys; sys.modules['django'] = None; import lastcall.integrations.{module}"
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False
-        )
-        assert done.stderr.endswith("needs Django: pip install 'lastcall[django]'\n")

@@ -1,7 +1,5 @@
 """What the Flask extension does beyond what all integrations promise."""
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -114,9 +112,3 @@ async def test_a_path_is_encoded_for_the_way_back_with_where_the_application_is(
     client = app.test_client()
     response = client.get("/ä b?c=d", base_url="http://localhost/shop", headers=NAVIGATION)
     assert response.headers["location"] == "/sign-in?next=%2Fshop%2F%25C3%25A4%2520b%3Fc%3Dd"
-
-
-def test_without_flask_it_is_said_what_to_install() -> None:
-    code = "import sys; sys.modules['flask'] = None; import lastcall.integrations.flask"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.endswith("needs Flask: pip install 'lastcall[flask]'\n")

@@ -7,7 +7,8 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("module", "framework"), [("fastapi", "FastAPI"), ("litestar", "Litestar")]
+    ("module", "framework"),
+    [("django", "Django"), ("fastapi", "FastAPI"), ("flask", "Flask"), ("litestar", "Litestar")],
 )
 def test_without_its_framework_an_integration_says_what_to_install(
     module: str, framework: str

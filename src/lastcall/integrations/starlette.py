@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from lastcall.errors import Error
-from lastcall.integrations.core import WEBSOCKET, Answer, Asked, Gate, Visit
+from lastcall.integrations.core import VARY, WEBSOCKET, Answer, Asked, Gate, Visit
 from lastcall.verifier.checking import Checker
 
 Scope = MutableMapping[str, Any]
@@ -23,6 +23,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 KEY: Final = "lastcall"
 """Where the scope of a request holds its visit."""
 _POLICY_VIOLATION: Final = 1008
+_VARY: Final = (b"vary", ", ".join(VARY).lower().encode("ascii"))
 
 
 class HasScope(Protocol):
@@ -65,6 +66,8 @@ class LastcallMiddleware:
         async def note(message: Message) -> None:
             nonlocal started
             started = True
+            if found.used and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), _VARY]}
             await send(message)
 
         try:
