@@ -49,6 +49,7 @@ bench: .venv/installed .venv/peers/installed  ## measure what is fast, beside wh
 	@PYTHONPATH=src .venv/peers/bin/python -m benchmarks.checks
 	@$(BIN)/python -m benchmarks.events
 	@$(BIN)/python -m benchmarks.confirmation
+	@$(BIN)/python -m benchmarks.integrations
 	@$(BIN)/python -m benchmarks
 
 screenshots: .venv/installed .venv/chromium-path  ## take pictures of every page, wide, narrow and dark, into screenshots/

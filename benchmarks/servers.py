@@ -1,4 +1,4 @@
-"""The two server processes: lastcall's own, and the floor's."""
+"""The server processes: lastcall's own, the floor's, and an application's."""
 
 import json
 import os
@@ -34,15 +34,26 @@ def floor(database: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _child(command: list[str], folder: Path) -> Iterator[str]:
+def shop(address: str, key: str) -> Iterator[int]:
+    """Run an application that follows a server until the block ends; give its port."""
+    command = [sys.executable, "-m", "benchmarks.shop_server", address]
+    with _child(command, ROOT, key) as line:
+        yield int(line)
+
+
+@contextmanager
+def _child(command: list[str], folder: Path, said: str = "") -> Iterator[str]:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("LASTCALL_")
     }
     process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
-    )
+        command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
     with process:
         try:
+            if process.stdin:
+                print(said, file=process.stdin, flush=True)
             line = process.stdout.readline() if process.stdout else ""
             if not line:
                 raise NotStarted(" ".join(command[1:4]))

@@ -79,6 +79,7 @@ POST   /oauth/introspect                    missing invalid invalid invalid inva
 POST   /oauth/revoke                        200     invalid invalid invalid invalid invalid invalid invalid invalid  no      200      no
 GET    /.well-known/oauth-authorization-server 200  200     200     200     200     200     200     200     200      200     200      200
 GET    /.well-known/jwks.json               200     200     200     200     200     200     200     200     200      200     200      200
+GET    /forward-auth                        missing invalid ended   200     200     200     200     200     200      invalid invalid  invalid
 GET    /healthz                             200     200     200     200     200     200     200     200     200      200     200      200
 GET    /readyz                              200     200     200     200     200     200     200     200     200      200     200      200
 GET    /openapi.json                        200     200     200     200     200     200     200     200     200      200     200      200

@@ -171,8 +171,14 @@ def test_a_wrong_key_is_told_as_such(world: World) -> None:
             verifier.verify(world.sign_in())
 
 
-def test_secrets_are_in_no_log_and_no_text(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_secrets_are_in_no_log_and_no_text(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor where an application has configured logging, which enables all loggers."""
     caplog.set_level(logging.DEBUG)
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("lastcall") and isinstance(logger, logging.Logger):
+            monkeypatch.setattr(logger, "disabled", False)
     logging.getLogger("lastcall.verifier").setLevel(logging.DEBUG)
     token = world.sign_in()
     secrets = {"key": world.key, "token": token}

@@ -51,8 +51,9 @@ LEAST_SILENT: Final = 2.0
 REVOKED: Final = 4002
 """The WebSocket close code of a node that says: the key was revoked (docs/instant-logout)."""
 
-# The library's own logger would write the headers, and with them the key.
-_quiet: Final = logging.getLogger("lastcall.verifier.quiet")
+# The library's own logger would write the headers, and with them the key. This one no application
+# reaches: whoever configures logging enables all loggers that have a name.
+_quiet: Final = logging.Logger("lastcall.verifier.quiet")  # noqa: LOG001
 _quiet.disabled = True
 
 
