@@ -48,8 +48,15 @@ UNSAID = {
     ("new_password", "too_common"),
 }
 """Fields of which a schema can't say what is good, so that a good body by the schema is refused."""
-MORE: dict[str, set[Route]] = {"sessions": {("GET", "/api/v1/users")}}
-"""A service may ask for one user, by its own name for them."""
+ANYBODY: Route = ("GET", "/forward-auth")
+MORE: dict[str, set[Route]] = {
+    "nobody": {ANYBODY},
+    "verify": {ANYBODY},
+    "sessions": {ANYBODY, ("GET", "/api/v1/users")},
+    "metrics": {ANYBODY},
+}
+"""A service may ask for one user, by its own name for them. Without `required`, a proxy lets those
+on who have no session."""
 LEFT_OUT = ["ignored_auth"]
 """Who may do what is the question of test_roles."""
 THOROUGH = ("owner", "sessions")
