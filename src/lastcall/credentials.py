@@ -58,6 +58,14 @@ def cookie_values(headers: Iterable[str], full_name: str) -> list[str]:
     return found
 
 
+def cookie_line(full_name: str, value: str, *, age: int | None, secure: bool) -> str:
+    """Write a Set-Cookie header: for so many seconds, 0 to forget it, None for as long as the
+    browser runs (ASVS 3.3.1 to 3.3.4)."""
+    life = "" if age is None else f"; Max-Age={age}"
+    end = "; Secure" if secure else ""
+    return f"{full_name}={value}; Path=/{life}; HttpOnly; SameSite=Lax{end}"
+
+
 def own_origins(public_url: str) -> frozenset[str]:
     """Give the origins that are a public URL's own; on loopback, all of its names with the port."""
     parts = urlsplit(public_url)

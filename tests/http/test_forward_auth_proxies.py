@@ -22,6 +22,7 @@ URL = f"https://{HOST}"
 OWN = {"Origin": URL, "Sec-Fetch-Site": "same-origin"}
 NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
 PROXIES = ["nginx", "caddy", "haproxy"]
+TOLD = ["x-lastcall-account", "x-lastcall-roles", "x-lastcall-session", "x-lastcall-user"]
 
 
 @dataclass
@@ -132,9 +133,7 @@ def test_the_service_is_told_who_asks(behind: Behind) -> None:
     found = dict(told["told"])
     assert found["x-lastcall-session"] == answer["session"]["id"]
     assert found["x-lastcall-roles"] == "owner"
-    assert sorted(found) == [
-        "x-lastcall-account", "x-lastcall-roles", "x-lastcall-session", "x-lastcall-user",
-    ]  # fmt: skip
+    assert sorted(found) == TOLD
 
 
 def test_what_is_sent_reaches_the_service_whole(behind: Behind) -> None:
@@ -144,7 +143,8 @@ def test_what_is_sent_reaches_the_service_whole(behind: Behind) -> None:
 
 
 def test_what_a_client_says_of_itself_never_reaches_the_service(behind: Behind) -> None:
-    """In none of the spellings that services take for one; nor does it help who has no session."""
+    """In none of the spellings that services take for one; nor does it help who has no session.
+    nginx removes no names by a pattern: one that lastcall doesn't use may pass there."""
     names = ("X-Lastcall-User", "x-lastcall-roles", "X_Lastcall_User", "X-Lastcall-Plan")
     claims = dict.fromkeys(names, "forged")
     before = len(behind.service.seen)
@@ -152,8 +152,8 @@ def test_what_a_client_says_of_itself_never_reaches_the_service(behind: Behind) 
     assert len(behind.service.seen) == before
     bearer, _ = behind.bearer()
     told = behind.client({**bearer, **claims}).get("/cart").json()["told"]
-    assert len({name for name, _ in told}) == len(told)
-    assert "forged" not in dict(told).values() or dict(told)["x-lastcall-plan"] == "forged"
+    assert sorted(name for name, _ in told if name != "x-lastcall-plan") == TOLD
+    assert "forged" not in [value for name, value in told if name in TOLD]
 
 
 def test_a_session_that_was_ended_elsewhere_is_refused_at_once(behind: Behind) -> None:

@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 from tests.pages.serving import EMAIL, PASSWORD, Running, serving
 from tests.support.following import eventually
 
+LIBRARY = ROOT / "src/lastcall/web/static/lastcall.js"
 SCRIPT = """
 import { fetch, onSignedOut, signOut } from "/auth/lastcall.js";
 window.heard = [];
@@ -38,8 +39,24 @@ async def home(_: Asked) -> Response:
     return HTMLResponse(page)
 
 
-async def script(_: Asked) -> Response:
-    return Response(SCRIPT, media_type="text/javascript")
+async def copied(_: Asked) -> Response:
+    page = '<!doctype html><title>Shop</title><script type="module" src="/own.js"></script>'
+    return HTMLResponse(page)
+
+
+async def script(request: Asked) -> Response:
+    """The page's script; `/own.js` imports the application's copy of the library."""
+    text = SCRIPT
+    if request.url.path == "/own.js":
+        text = text.replace("/auth/lastcall.js", "/copy/lastcall.js").replace(
+            "import { ", "import { configure, "
+        )
+        text += 'configure("/auth");'
+    return Response(text, media_type="text/javascript")
+
+
+async def library(_: Asked) -> Response:
+    return Response(LIBRARY.read_text(), media_type="text/javascript")
 
 
 async def me(request: Asked) -> Response:
@@ -56,7 +73,10 @@ def shop(server: App) -> Starlette:
     return Starlette(
         routes=[
             Route("/", home),
+            Route("/copied", copied),
             Route("/shop.js", script),
+            Route("/own.js", script),
+            Route("/copy/lastcall.js", library),
             Route("/me", me),
             Route("/orders", order, methods=["POST"]),
             Mount("/auth", server),
@@ -204,7 +224,26 @@ def test_a_window_past_the_hour_is_renewed_on_its_way(
     assert page.url == url(site, "/auth/settings/sessions")
 
 
+def test_a_copy_of_the_application_s_own_is_told_where_the_server_is(
+    site: Running, context: BrowserContext
+) -> None:
+    signed_in(site, context)
+    page = opened(site, context, "/copied")
+    wait(site, 1)
+    assert ask(page, "/me")[0] == 200
+
+
+def test_without_web_locks_a_tab_renews_all_the_same(
+    site: Running, context: BrowserContext
+) -> None:
+    """As on plain http, where browsers have none."""
+    context.add_init_script("Object.defineProperty(navigator, 'locks', { value: undefined })")
+    page = signed_in(site, context)
+    wait(site, 1)
+    assert ask(page, "/me")[0] == 200
+
+
 def test_it_is_small_and_needs_nothing_else() -> None:
-    source = (ROOT / "src/lastcall/web/static/lastcall.js").read_text()
+    source = LIBRARY.read_text()
     assert len(source) < 4096
     assert "import " not in source.replace("//   import", "")

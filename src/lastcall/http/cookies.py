@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from lastcall import secretfile
 from lastcall.clock import Entropy
-from lastcall.credentials import cookie_name, cookie_values
+from lastcall.credentials import cookie_line, cookie_name, cookie_values
 from lastcall.digests import decode, digest, encode, same
 from lastcall.errors import InvalidToken
 from lastcall.sessions.minting import Tokens
@@ -97,9 +97,7 @@ class Cookies:
         return cookie_values(request.headers.getlist("cookie"), self.name(name))
 
     def _set(self, response: Response, name: Name, value: str, age: int | None) -> None:
-        life = "" if age is None else f"; Max-Age={age}"
-        secure = "; Secure" if self.secure else ""
-        line = f"{self.name(name)}={value}; Path=/{life}; HttpOnly; SameSite=Lax{secure}"
+        line = cookie_line(self.name(name), value, age=age, secure=self.secure)
         response.raw_headers.append((b"set-cookie", line.encode("ascii")))
 
 

@@ -5,6 +5,7 @@ this answers 200. The decision is that of `integrations.core`, by what this node
 lease (rule 16).
 """
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -26,6 +27,7 @@ from lastcall.errors import (
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE
 from lastcall.integrations.core import Answer, Asked, Visit
+from lastcall.integrations.starlette import asked_by
 
 METHOD: Final = ("x-forwarded-method", "x-original-method")
 TARGET: Final = ("x-forwarded-uri", "x-original-uri")
@@ -93,17 +95,17 @@ def _told(answer: Answer) -> Answer:
 
 
 def _asked(request: Request) -> Asked:
-    headers = request.headers.getlist
+    asked = asked_by(request.scope)
     # Of an unknown method it is taken to change something: only own pages may ask by cookies.
-    method = _one(request, METHOD) or "unknown"
-    target = _one(request, TARGET) or "/"
-    return Asked(method, headers("authorization"), headers("cookie"), lambda: target, headers)
+    method = _one(asked, METHOD) or "unknown"
+    target = _one(asked, TARGET) or "/"
+    return replace(asked, method=method, target=lambda: target)
 
 
-def _one(request: Request, names: tuple[str, ...]) -> str | None:
+def _one(asked: Asked, names: tuple[str, ...]) -> str | None:
     """Give what the proxy says by one of these headers. Raises InvalidRequest for two that differ:
     the client has added one."""
-    values = {value for name in names for value in request.headers.getlist(name)}
+    values = {value for name in names for value in asked.headers(name)}
     if len(values) > 1:
         raise InvalidRequest(FieldError(names[0], "repeated", "the headers contradict each other"))
     return values.pop() if values else None

@@ -33,8 +33,8 @@ class NodeRow(msgspec.Struct, frozen=True, tag_field="kind", tag="node"):
 
 
 class Verifier(msgspec.Struct, frozen=True, tag_field="kind", tag="verifier"):
-    """A verifier: a process of a service. `leased`: it may accept tokens; a termination waits for
-    it to acknowledge, or for its lease to run out."""
+    """A verifier: a process of a service. `leased`: it may accept tokens, until `leased_until`
+    unless it renews; a termination waits for it to acknowledge, or for its lease to run out."""
 
     id: str
     service: str
@@ -44,6 +44,7 @@ class Verifier(msgspec.Struct, frozen=True, tag_field="kind", tag="verifier"):
     node: str
     connected_at: datetime | None
     leased: bool
+    leased_until: datetime | None
     seq: int
     behind: int
 
@@ -57,14 +58,13 @@ class ServiceList(msgspec.Struct, frozen=True):
 
 
 class Following(NamedTuple):
-    """All of them, and the event log's end; how many more verifiers the nodes don't name, until
-    when those that have a lease have it, and the mark of it all (see `feed.marks`)."""
+    """All of them, and the event log's end; how many more verifiers the nodes don't name, and the
+    mark of it all (see `feed.marks`)."""
 
     nodes: tuple[NodeRow, ...]
     verifiers: tuple[Verifier, ...]
     seq: int
     unnamed: int
-    leased_until: dict[tuple[str, str], datetime]
     mark: str
 
 
@@ -85,12 +85,6 @@ async def find(call: Call[Caller, Any, Any]) -> Following:
         tuple(verifiers),
         end,
         sum(state.unnamed(account) for state in states),
-        {
-            (one.name, state.row.id): one.leased_until
-            for state in states
-            for one in state.followers(account)
-            if one.leased_until is not None
-        },
         marks.mark(end, states, account),
     )
 
@@ -131,6 +125,7 @@ def _verifier(follower: Follower, state: NodeState, end: int) -> Verifier:
         state.row.id,
         follower.connected_at,
         state.leases(follower),
+        follower.leased_until,
         follower.seq,
         max(0, end - follower.seq),
     )

@@ -14,6 +14,7 @@ import msgspec
 from lastcall.credentials import (
     SAFE,
     bearer,
+    cookie_line,
     cookie_name,
     cookie_values,
     own_origins,
@@ -248,11 +249,7 @@ class _Place:
 
     def forget(self, name: str) -> tuple[str, str]:
         """Tell the browser to forget a cookie."""
-        secure = "; Secure" if self.secure else ""
-        return (
-            "set-cookie",
-            f"{self.cookies[name]}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}",
-        )
+        return "set-cookie", cookie_line(self.cookies[name], "", age=0, secure=self.secure)
 
 
 def _send_on(location: str, *more: tuple[str, str]) -> Answer:

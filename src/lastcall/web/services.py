@@ -17,8 +17,6 @@ from lastcall.web.frame import frame
 from lastcall.web.rendering import render
 
 PATH: Final = "/account/services"
-
-
 SHOWN: Final = 100
 """How many verifiers are shown, those first that something is the matter with; the others are
 counted."""
@@ -34,7 +32,7 @@ async def show(call: Call[Caller, None, None]) -> Response:
         frame=await frame(call),
         mark=found.mark,
         nodes=[_node(row, now, call.node.settings.lease) for row in found.nodes],
-        verifiers=[_verifier(row, found) for row in shown],
+        verifiers=[_verifier(row) for row in shown],
         more=len(found.verifiers) - len(shown) + found.unnamed,
         here=call.base + PATH,
         server=call.node.settings.public_url,
@@ -54,13 +52,10 @@ def _node(row: verifiers.NodeRow, now: datetime, lease: timedelta) -> dict[str, 
     return {**asdict(row), "leased_until": None, "heard_at": heard_at}
 
 
-def _verifier(row: verifiers.Verifier, found: verifiers.Following) -> dict[str, Any]:
+def _verifier(row: verifiers.Verifier) -> dict[str, Any]:
     """Give what is shown of a verifier; until when it has a lease only where it can't renew it."""
-    until = found.leased_until.get((row.id, row.node))
-    return {
-        **asdict(row),
-        "leased_until": round_up(until) if until and not row.connected_at else None,
-    }
+    until = row.leased_until if row.connected_at is None else None
+    return {**asdict(row), "leased_until": until and round_up(until)}
 
 
 ENDPOINTS: list[AnyEndpoint] = [
