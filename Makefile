@@ -8,8 +8,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --no-emit-find-links --custom-compile-command "make lock" --extra server
 
+# Where it is set, each of the servers that tests start would compile all of lastcall anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak simulate check mutants bench screenshots messages lock
+.PHONY: help setup demo example test soak pythons simulate check mutants bench docs screenshots messages lock
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -20,14 +23,33 @@ setup: .venv/installed  ## install everything into .venv; does nothing when that
 demo: .venv/installed  ## fill a throw-away database, serve it, and print where and as whom to sign in
 	@$(BIN)/lastcall demo
 
-# One worker per processor; a file's tests stay together, so that they share its servers and browsers.
-test: .venv/installed .venv/chromium-path .venv/proxies/found.json  ## run all tests, in a real browser too; fails when coverage falls
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=json:.venv/coverage.json \
+example: .venv/installed  ## start an example, in a folder that is thrown away: make example NAME=fastapi
+	@cd examples && test -e "$(NAME)/app.py" || { \
+		echo "make example NAME=..., which is one of:" $$(ls */app.py | sed 's|/app.py||') >&2; exit 2; }
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cd "$$folder" && \
+		example=$(CURDIR)/examples/$(NAME) && start=$$(ls $$example/start.py $$example/app.py 2>/dev/null | tail -1) && \
+		$(CURDIR)/$(BIN)/python $$start
+
+# One worker per processor; a file's tests stay together, so that they share its servers and browsers, and
+# the quick ones come last, so that no worker waits long for another one (see tests/conftest.py).
+test: .venv/installed .venv/chromium-path .venv/proxies/found.json .venv/peers/installed  ## run all tests, in a real browser too; fails when coverage falls
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=json:.venv/coverage.json \
 		--cov-report=term-missing:skip-covered
 	@$(BIN)/python -m tools.coverage_gate .venv/coverage.json coverage-floor.txt
 
 soak: .venv/installed  ## run the tests that take long, which `make test` leaves out
 	$(BIN)/pytest -n $(WORKERS) -m soak
+
+PYTHONS ?= 3.12 3.13 3.14
+ACROSS ?= tests/unit tests/property tests/contract tests/verifier tests/integrations tests/http
+pythons: .venv/installed  ## run the tests that need no browser on each of PYTHONS (3.12 3.13 3.14): versions, or paths
+	@set -e; for python in $(PYTHONS); do \
+		its=.venv/pythons/$$(basename $$python); echo "On $$python ..."; \
+		$(BIN)/uv venv --quiet --clear --no-python-downloads --python $$python $$its; \
+		$(BIN)/uv pip sync --quiet --require-hashes --python $$its requirements/dev.txt; \
+		$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $$its -e .; \
+		$$its/bin/pytest -q -p no:cacheprovider -n $(WORKERS) --dist loadfile $(ACROSS); \
+	done
 
 SEEDS ?= 20000
 FIRST ?= 0
@@ -50,7 +72,12 @@ bench: .venv/installed .venv/peers/installed  ## measure what is fast, beside wh
 	@$(BIN)/python -m benchmarks.events
 	@$(BIN)/python -m benchmarks.confirmation
 	@$(BIN)/python -m benchmarks.integrations
+	@$(BIN)/python -m benchmarks.postgres
+	@$(BIN)/python -m benchmarks.nodes
 	@$(BIN)/python -m benchmarks
+
+docs: .venv/installed  ## build the documentation's site into site/; fails where a link leads nowhere
+	@$(BIN)/python -m tools.site site
 
 screenshots: .venv/installed .venv/chromium-path  ## take pictures of every page, wide, narrow and dark, into screenshots/
 	@$(BIN)/python -m tools.screenshots screenshots

@@ -1,8 +1,9 @@
 """What every test may ask for."""
 
 import os
+import secrets
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lastcall.node import Node
 from lastcall.stores.lane import Lane
 from tests.support.fakes import FakeClock, FakeEntropy
 from tests.support.nodes import open_node
+from tools.postgres import Cluster, Server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,6 +31,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("lastcall")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the quick tests last: workers that are handed files in this order end at about the same
+    time."""
+    items.sort(key=lambda item: item.path.is_relative_to(ROOT / "tests" / "unit"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of test data that is too large to keep here; skips where it doesn't exist."""
@@ -38,6 +46,30 @@ def shared_data() -> Path:
             "the shared test data (shared/data beside the repository) is not on this machine"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server; with `LASTCALL_TEST_PG_URL` the one there, as a user who may make
+    databases."""
+    given = os.environ.get("LASTCALL_TEST_PG_URL")
+    if given:
+        yield Server(given)
+        return
+    cluster = Cluster(fsync=False)  # tests of crashes have servers of their own
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def database(postgres: Server) -> Iterator[str]:
+    """The address of an empty PostgreSQL database."""
+    name = f"test_{secrets.token_hex(8)}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
 
 
 @pytest.fixture

@@ -123,6 +123,7 @@ def tokens() -> Json:
         "no position": raw(json.dumps(header()).encode(), json.dumps(without).encode()),
         "a time that is a text": token(exp="tomorrow"),
         "not before": token(nbf=NOW - 60),
+        "an external id that is a number": token(external_id=42),
         "too long": token(roles=["x" * 4000]),
         "another issuer": token(iss="https://other.example.com"),
         "another audience": token(aud="https://other.example.com"),
@@ -149,6 +150,7 @@ def tokens() -> Json:
             json.dumps(header()).encode(), written.encode(), high=False
         ),
         "a claim that nobody knows": token(colour="red"),
+        "of a user whom an application signs in": token(external_id="42"),
         "begun at the ending of its user's sessions": token(sub="u_out", pos=[EPOCH, TWO, 180]),
         "spared by the newest ending": token(sub="u_out", sid="s_kept", pos=[EPOCH, ONE, 100]),
         "refreshed after the change": token(sid="s_stale", pos=[EPOCH, TWO, 160]),

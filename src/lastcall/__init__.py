@@ -3,27 +3,43 @@
 What an application that checks tokens needs is here; `lastcall[server]` brings the server.
 """
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from lastcall.errors import Error, InvalidToken, SessionEnded, Unavailable
 
 if TYPE_CHECKING:
+    from lastcall.remote.model import Client
+    from lastcall.remote.sessions import Sessions
     from lastcall.verifier.client import Verifier
     from lastcall.verifier.session import Session
 
-__all__ = ["Error", "InvalidToken", "Session", "SessionEnded", "Unavailable", "Verifier"]
+__all__ = [
+    "Client",
+    "Error",
+    "InvalidToken",
+    "Session",
+    "SessionEnded",
+    "Sessions",
+    "Unavailable",
+    "Verifier",
+]
+
+_HOMES: Final = {
+    "Client": "lastcall.remote.model",
+    "Session": "lastcall.verifier.session",
+    "Sessions": "lastcall.remote.sessions",
+    "Verifier": "lastcall.verifier.client",
+}
 
 
 def __getattr__(name: str) -> object:
     """Import what is heavy with its first use: who catches an error needs no cryptography."""
-    match name:
-        case "Verifier":
-            from lastcall.verifier.client import Verifier
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lastcall' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
 
-            return Verifier
-        case "Session":
-            from lastcall.verifier.session import Session
 
-            return Session
-        case _:
-            raise AttributeError(f"module 'lastcall' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    """Show the public names, and no others."""
+    return sorted(__all__)

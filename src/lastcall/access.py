@@ -53,6 +53,8 @@ class Access(msgspec.Struct, frozen=True, gc=False):
     account_id: AccountId
     roles: tuple[str, ...]
     position: Position
+    external_id: str | None = None
+    """An application's own id of the user, where it signs them in by itself."""
 
 
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,6 +77,7 @@ class _Claims(msgspec.Struct, gc=False):
     account: str
     roles: tuple[str, ...]
     pos: tuple[str, str, int]
+    external_id: str | None = None
     nbf: UnsetType = UNSET
     """No token of ours has one: whichever does is refused, also by a clock for which it has begun
     (ASVS 9.2.1)."""
@@ -140,6 +143,7 @@ def public_key_of(jwk: Mapping[str, object]) -> EllipticCurvePublicKey:
 def claims_of(access: Access) -> dict[str, object]:
     """Give an access token's claims as it carries them; times are in seconds since 1970."""
     position = access.position
+    external = {} if access.external_id is None else {"external_id": access.external_id}
     return {
         "iss": access.issuer,
         "sub": access.user_id,
@@ -154,6 +158,7 @@ def claims_of(access: Access) -> dict[str, object]:
         "account": access.account_id,
         "roles": list(access.roles),
         "pos": [position.epoch, str(position.timeline), position.seq],
+        **external,
     }
 
 
@@ -189,4 +194,5 @@ def _access(claims: _Claims) -> Access:
         account_id=AccountId(claims.account),
         roles=claims.roles,
         position=Position(epoch, _timeline(timeline), seq),
+        external_id=claims.external_id,
     )

@@ -35,9 +35,10 @@ def bearer(given: Sequence[str]) -> str | None:
         text = "there must be one Authorization header"
         raise InvalidRequest(FieldError("Authorization", "repeated", text), readable=False)
     scheme, _, token = given[0].strip().partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token.strip()
+    if not token or scheme.lower() != "bearer":
         raise TokenMissing
-    return token.strip()
+    return token
 
 
 def cookie_name(name: str, *, secure: bool) -> str:
@@ -50,8 +51,8 @@ def cookie_values(headers: Iterable[str], full_name: str) -> list[str]:
     """Give all values of a cookie in the Cookie headers."""
     found = []
     for header in headers:
-        if full_name in header:
-            for pair in header.split(";"):
+        for pair in header.split(";"):
+            if full_name in pair:  # most are others
                 key, mark, value = pair.partition("=")
                 if mark and key.strip() == full_name:
                     found.append(value.strip())

@@ -6,6 +6,7 @@ Where several processes serve, they share a folder (`PROMETHEUS_MULTIPROC_DIR`, 
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -33,6 +34,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._own,
         )
+        self._request = cache(self._requests.labels)
         self._records = Counter(
             "lastcall_records",
             "What was recorded in the audit log",
@@ -101,7 +103,7 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        self._request(method, route, status).observe(seconds)
 
     def refused(self, limit: str) -> None:
         """Count an attempt that was refused unseen."""

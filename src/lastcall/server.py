@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 
 from lastcall.clock import Clock, Entropy, SystemClock, lease_clock, system_entropy
-from lastcall.http import api
-from lastcall.http.app import App, ErrorPage
-from lastcall.http.endpoint import AnyEndpoint
-from lastcall.identity.passwords import Passwords
-from lastcall.node import Node
+from lastcall.missing import needs
 from lastcall.settings import Settings, load
-from lastcall.web import pages
+
+with needs("its dependencies", "server", "lastcall.server"):
+    from lastcall.http import api
+    from lastcall.http.app import App, ErrorPage
+    from lastcall.http.endpoint import AnyEndpoint
+    from lastcall.identity.passwords import Passwords
+    from lastcall.node import Node
+    from lastcall.web import pages
 
 ENDPOINTS: Sequence[AnyEndpoint] = [*api.ENDPOINTS, *pages.ENDPOINTS]
 

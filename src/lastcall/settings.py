@@ -4,6 +4,7 @@ Names are those of the environment without `LASTCALL_`, in lower case in the fil
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ CONFIG_FILE: Final = "lastcall.toml"
 _COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The Prometheus client's own variable; it reads it as it is imported."""
 _TEST_PREFIX: Final = "LASTCALL_TEST_"
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 _DURATIONS: Final = (
     "access_lifetime",
     "refresh_lifetime",
@@ -43,7 +45,7 @@ Network = IPv4Network | IPv6Network
 class Settings:
     """Everything that can be set. Build one with `load`, or by hand in a test or an application."""
 
-    database_url: str = "sqlite:///lastcall.db"
+    database_url: str = field(default="sqlite:///lastcall.db", repr=False)
     public_url: str = "http://localhost:8000"
     """Where people reach the server: scheme, host, port, and a path where it is mounted."""
     secret_file: Path | None = None
@@ -54,9 +56,14 @@ class Settings:
     """The `aud` of access tokens; None: the issuer."""
     trusted_proxies: tuple[Network, ...] = ()
     city_db: Path | None = None
+    sign_in_url: str | None = None
+    """Where an application signs its users in by itself, a path of the same origin: who has to sign
+    in is sent there. None: to this server's own page."""
 
     def __post_init__(self) -> None:
         check_public_url(self.public_url)
+        if self.sign_in_url is not None:
+            check_sign_in_url(self.sign_in_url, self.base_path)
         if self.policy.second_factor:
             raise SettingsError(
                 "LASTCALL_POLICY: aal2 and aal3 need a second factor, which is not built yet; "
@@ -84,6 +91,7 @@ NAMES: Final = frozenset(
         "audience",
         "trusted_proxies",
         "city_db",
+        "sign_in_url",
         *_DURATIONS,
         *_NOT_YET,
     }
@@ -142,6 +150,7 @@ def export(settings: Settings) -> None:
         "audience": settings.audience,
         "trusted_proxies": ",".join(str(network) for network in settings.trusted_proxies) or None,
         "city_db": settings.city_db,
+        "sign_in_url": settings.sign_in_url,
         **{name: _seconds(getattr(policy, name)) for name in _DURATIONS},
     }
     for name in list(os.environ):
@@ -197,6 +206,17 @@ def check_public_url(url: str) -> None:
         )
 
 
+def check_sign_in_url(path: str, base_path: str) -> None:
+    """Raise SettingsError unless it is a path of the public URL's origin that isn't under the
+    server's own: people would be sent back and forth."""
+    own = f"{base_path}/" if base_path else "/sign-in"
+    if not _PATH.fullmatch(path) or path.startswith(own):
+        raise SettingsError(
+            "LASTCALL_SIGN_IN_URL takes a path of the application, where it signs its users in, "
+            f"as /login; none under {own}"
+        )
+
+
 def _named(config: Path | None, environ: Mapping[str, str]) -> Path | None:
     """Give the file that was named, by a flag or by the variable."""
     return Path(environ[CONFIG]) if config is None and CONFIG in environ else config
@@ -241,7 +261,7 @@ def _build(values: Mapping[str, object], port: int) -> Settings:
         policy = replace(PRESETS[preset], **durations)  # type: ignore[arg-type]
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    audience = values.get("audience")
+    audience, sign_in_url = values.get("audience"), values.get("sign_in_url")
     return Settings(
         database_url=str(values.get("database_url", "sqlite:///lastcall.db")),
         public_url=str(values.get("public_url", f"http://localhost:{port}")).rstrip("/"),
@@ -251,6 +271,7 @@ def _build(values: Mapping[str, object], port: int) -> Settings:
         audience=None if audience is None else str(audience),
         trusted_proxies=_networks(values.get("trusted_proxies")),
         city_db=_path(values, "city_db"),
+        sign_in_url=None if sign_in_url is None else str(sign_in_url),
     )
 
 

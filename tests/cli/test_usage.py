@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from alembic.config import Config
 
 from tests.cli.conftest import Lastcall
 from tests.conftest import ROOT
@@ -186,14 +185,7 @@ def test_an_older_database_is_refused_until_it_is_migrated(
         "def upgrade():\n    op.execute('CREATE TABLE later (id INTEGER)')\n"
     )
 
-    def config(db: object = None) -> Config:
-        made = Config()
-        made.set_main_option("script_location", str(later))
-        made.set_main_option("path_separator", "os")
-        made.attributes["connection"] = db
-        return made
-
-    monkeypatch.setattr("lastcall.stores.opening._config", config)
+    monkeypatch.setattr("lastcall.stores.opening.MIGRATIONS", later)
     refused = acme("user", "list")
     assert (refused.status, refused.out) == (1, "")
     assert "run: lastcall migrate" in refused.err
@@ -201,6 +193,22 @@ def test_an_older_database_is_refused_until_it_is_migrated(
     assert acme("user", "list").status == 0
     again = acme("migrate")
     assert (again.status, again.out) == (0, "The database is up to date (schema 9999).\n")
+
+
+def test_what_a_file_of_this_version_needs_not_is_not_imported(
+    acme: Lastcall, tmp_path: Path
+) -> None:
+    """What migrates and what speaks to PostgreSQL is long in importing."""
+    assert acme("user", "list").status == 0
+    code = (
+        "import sys; from lastcall.cli.root import root;"
+        "root(['user', 'list'], standalone_mode=False);"
+        "print({'alembic', 'asyncpg', 'sqlalchemy.orm'} & sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "set()", done.stderr
 
 
 def test_a_file_that_is_no_database_is_refused(lastcall: Lastcall) -> None:

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from lastcall.cli import worker
 from lastcall.cli.serving import FORMATTERS
-from lastcall.cli.worker import LimitedProtocol, WithoutQuery, WithoutWords
+from lastcall.cli.worker import Gathered, LimitedProtocol, WithoutQuery, WithoutWords
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -138,3 +138,43 @@ def test_the_log_holds_no_word_of_an_error_whoever_logs_it() -> None:
     assert " ".join(words) not in logged
     used = DictConfigurator({"version": 1}).configure_formatter(FORMATTERS["plain"])
     assert isinstance(used, WithoutWords)
+
+
+class Sent(asyncio.Transport):
+    """Keeps what is given to it to send."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.pieces.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_what_is_said_in_one_turn_is_sent_in_one_piece_and_before_the_end() -> None:
+    sent = Sent()
+    gathered = Gathered(sent, asyncio.get_running_loop())
+    gathered.write(b"head")
+    gathered.write(b"body")
+    assert sent.pieces == []
+    await asyncio.sleep(0)
+    assert sent.pieces == [b"headbody"]
+    gathered.write(b"last words")
+    gathered.close()
+    assert sent.pieces == [b"headbody", b"last words"]
+    assert sent.closed
+
+
+async def test_nothing_is_sent_to_who_has_gone_before_the_end_of_the_turn() -> None:
+    sent = Sent()
+    Gathered(sent, asyncio.get_running_loop()).write(b"answer")
+    sent.close()
+    await asyncio.sleep(0)
+    assert sent.pieces == []

@@ -1,23 +1,19 @@
 """Following the log: every event once, in order, with the log and the floor of the same moment."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
 from lastcall.errors import LostRace
 from lastcall.events import EndReason, Event, Timeline
 from lastcall.ids import NodeId
-from lastcall.stores import base, log
+from lastcall.stores import base
 from lastcall.stores.base import Store, TimelineStart
 from tests.contract.test_log import append, appending
 from tests.contract.test_purge import LONG_AFTER, drop
-from tests.contract.test_sqlite import statements
-from tests.support.backends import Backend, SqliteBackend, open_timeline
+from tests.support.backends import Backend, open_timeline, run
 from tests.support.fakes import START
 
 HOUR = timedelta(hours=1)
@@ -87,12 +83,12 @@ async def test_a_new_log_has_one_timeline_that_its_first_event_opens(store: Stor
 
 
 async def test_the_timelines_that_are_told_are_those_of_the_log_s_epoch(
-    store: Store, backend: SqliteBackend
+    store: Store, backend: Backend
 ) -> None:
     """Each with where it began, whatever was read of the log, and whatever was forgotten."""
     first = (await store.commit(append())).position
     second = Timeline(2, "second")
-    open_timeline(backend.path, first.epoch, second)
+    open_timeline(backend, first.epoch, second)
     await store.commit(append())
     starts = (TimelineStart(first.timeline, 1), TimelineStart(second, 3))
     for after in (0, 2, 4):
@@ -100,12 +96,12 @@ async def test_the_timelines_that_are_told_are_those_of_the_log_s_epoch(
     await drop(store, "events")
     assert (await store.read_log(0)).timelines == starts
     third = Timeline(1, "third")
-    open_timeline(backend.path, "restored", third)
+    open_timeline(backend, "restored", third)
     assert (await store.read_log(0)).timelines == (TimelineStart(third, 5),)
 
 
 async def test_a_position_is_acknowledged_on_the_timeline_that_held_its_place(
-    store: Store, backend: SqliteBackend
+    store: Store, backend: Backend
 ) -> None:
     """Also one from before a failover, and one whose event is forgotten; none of the branch that
     was lost (rule 6)."""
@@ -113,7 +109,7 @@ async def test_a_position_is_acknowledged_on_the_timeline_that_held_its_place(
     await store.commit(node)
     first = (await store.commit(append())).position
     second = Timeline(2, "second")
-    open_timeline(backend.path, first.epoch, second)
+    open_timeline(backend, first.epoch, second)
     await store.commit(append())
     await drop(store, "events")
     assert await store.find_event(first.seq) is None
@@ -140,13 +136,11 @@ async def test_after_a_purge_the_floor_stands_for_what_is_gone(store: Store) -> 
 
 
 async def test_what_a_purge_had_to_keep_is_at_or_before_the_floor_and_is_left_out(
-    store: Store, backend: SqliteBackend
+    store: Store, backend: Backend
 ) -> None:
     """What is given has no gaps, so that a gap always is a fault."""
     await append_at(store, START, START, START, START + 2 * HOUR, START + 2 * HOUR)
-    with closing(sqlite3.connect(backend.path)) as db, db:
-        db.execute("UPDATE log SET floor = 4")
-        db.execute("DELETE FROM events WHERE seq IN (2, 4)")
+    run(backend, "UPDATE log SET floor = 4", "DELETE FROM events WHERE seq IN (2, 4)")
     for since in (None, START, START + HOUR):
         part = await store.read_log(0, since=since)
         assert (part.log.floor, places(part)) == (4, [5, 6])
@@ -192,79 +186,3 @@ async def test_a_session_that_ran_out_long_ago_forgets_nothing_of_today(
     await append_at(store, START - 300 * HOUR, reason=reason)
     part = await store.read_log(0, since=START + HOUR)
     assert (part.log.floor, places(part)) == (2, [3, 4])
-
-
-async def test_no_read_of_who_follows_goes_through_the_whole_log(
-    store: Store, backend: SqliteBackend
-) -> None:
-    """Timelines by their index, events by the log's own order; `since` walks back from the end."""
-
-    def read(db: Any) -> None:  # noqa: ANN401
-        log.read_log(db, 5, 10, START, 0)
-
-    plans = await statements(backend, read)
-    assert [step for step in plans if "events" in step] == [
-        "SEARCH events USING INDEX sqlite_autoindex_events_1 (seq>?)",
-        "SEARCH events USING INDEX sqlite_autoindex_events_1 (seq>?)",
-        "SEARCH events USING INDEX ix_events_timeline_opened (epoch=? AND seq<?)",
-    ]
-    assert not [step for step in plans if "TEMP B-TREE" in step]
-
-
-# Whether there is anything to read
-
-
-async def test_the_number_of_the_data_moves_with_each_commit_and_only_with_one(
-    store: Store, other: Store
-) -> None:
-    """Of this process and of others, whether or not it wrote an event, and for each who asks."""
-    writes: list[tuple[Store, base.Write]] = [
-        (store, append()),
-        (other, append()),
-        (store, base.RegisterNode(NodeId("n_one"))),
-        (other, base.RenewNode(NodeId("n_one"), (await store.log_end()).position)),
-    ]
-    for writer, write in writes:
-        before = [await one.data_version() for one in (store, other)]
-        await asyncio.gather(store.log_end(), other.nodes())
-        assert [await one.data_version() for one in (store, other)] == before
-        await writer.commit(write)
-        after = [await one.data_version() for one in (store, other)]
-        assert [a != b for a, b in zip(after, before, strict=True)] == [True, True]
-
-
-async def test_who_asks_for_the_number_misses_no_commit_of_another_process(
-    store: Store, other: Store, backend: Backend
-) -> None:
-    """Who reads the log only where the number has moved has read all that was there before the
-    number was asked for."""
-    version, seen, moves = 0, 0, 0
-
-    async def look() -> None:
-        nonlocal version, seen, moves
-        if await store.data_version() != version:
-            part = await store.read_log(seen)
-            version, seen, moves = part.version, part.log.position.seq, moves + 1
-
-    with appending(backend):
-        async with asyncio.timeout(60):
-            while moves < 20:
-                before = (await other.log_end()).position.seq
-                await look()
-                assert seen >= before
-    await look()
-    assert seen == (await store.log_end()).position.seq
-
-
-async def test_the_number_of_the_data_moves_while_other_reads_share_its_batch(
-    store: Store, other: Store
-) -> None:
-    version = await store.data_version()
-    for _ in range(20):
-        await other.commit(append())
-        _, now, part = await asyncio.gather(
-            store.log_end(), store.data_version(), store.read_log(0)
-        )
-        assert now != version
-        assert part.version == now
-        version = now

@@ -33,7 +33,9 @@ def append(name: str = "somebody") -> base.EndSession:
     )
 
 
-def committer(backend: Backend, count: int, at_once: int) -> subprocess.Popen[str]:
+def committer(
+    backend: Backend, count: int, at_once: int, stdout: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """Another process that appends events and prints the place of each."""
     return subprocess.Popen(
         [
@@ -41,11 +43,12 @@ def committer(backend: Backend, count: int, at_once: int) -> subprocess.Popen[st
             "-m",
             "tests.support.committer",
             backend.url,
+            str(backend.secret_file),
             str(count),
             str(at_once),
         ],
         cwd=ROOT,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         text=True,
     )
 
@@ -53,8 +56,7 @@ def committer(backend: Backend, count: int, at_once: int) -> subprocess.Popen[st
 @contextmanager
 def appending(backend: Backend) -> Iterator[None]:
     """Have another process append events, one at a time, until it is killed."""
-    command = [sys.executable, "-m", "tests.support.committer", backend.url, "1000000", "1"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    with committer(backend, 1_000_000, 1, subprocess.DEVNULL) as process:
         try:
             yield
             assert process.poll() is None
@@ -195,24 +197,6 @@ async def test_one_that_fails_does_not_undo_its_neighbours(store: Store, what: s
     assert (await store.log_end()).position.seq == 31
 
 
-async def test_a_loop_that_is_gone_takes_no_store_with_it(store: Store) -> None:
-    """Its work was under way when it was closed; who comes after is still served."""
-
-    def leave() -> None:
-        loop = asyncio.new_event_loop()
-        tasks = [loop.create_task(store.commit(append(str(turn)))) for turn in range(50)]
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
-
-    await asyncio.to_thread(leave)
-    for _ in range(3):
-        await asyncio.wait_for(store.commit(append("after")), 3)
-
-
 def _seen() -> SignIn:
     return SignIn(None, {}, None)
 
@@ -225,3 +209,11 @@ async def test_a_reopened_store_has_all_that_was_there(store: Store, backend: Ba
     assert await opened.find_event(committed.position.seq) == committed.events[0]
     assert len(await opened.list_accounts()) == 2
     await opened.close()
+
+
+async def test_making_all_durable_changes_nothing(store: Store) -> None:
+    before = await store.read_log(0)
+    done = await store.commit(base.MakeDurable())
+    after = await store.read_log(0)
+    assert (done.events, done.position) == ((), before.log.position)
+    assert (after.log, after.events) == (before.log, before.events)

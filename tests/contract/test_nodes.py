@@ -20,6 +20,7 @@ ONE, TWO = NodeId("n_one"), NodeId("n_two")
 
 RENEW = """
 import asyncio, sys
+from pathlib import Path
 from lastcall.clock import system_entropy
 from lastcall.ids import NodeId
 from lastcall.stores.base import RenewNode
@@ -27,7 +28,7 @@ from lastcall.stores.opening import open_store
 from tests.support.fakes import START
 
 async def main():
-    store = open_store(sys.argv[1], None, START, system_entropy).store
+    store = open_store(sys.argv[1], Path(sys.argv[2]), START, system_entropy).store
     print("ready", flush=True)
     for line in sys.stdin:
         await store.commit(RenewNode(NodeId(line.strip()), (await store.log_end()).position))
@@ -41,7 +42,7 @@ asyncio.run(main())
 
 def renewer(backend: Backend) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", RENEW, backend.url],
+        [sys.executable, "-c", RENEW, backend.url, str(backend.secret_file)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -13,12 +13,13 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from lastcall.errors import Unavailable
+from lastcall.ids import AccountId, NodeId
 from lastcall.sessions.model import SignIn
-from lastcall.stores import base, reads, sqlite
+from lastcall.stores import base, log, reads, records, sqlite
 from lastcall.stores.base import Store
 from lastcall.stores.rows import rotation_row
 from lastcall.stores.sqlite import SqliteStore
-from tests.contract.test_log import append
+from tests.contract.test_log import append, appending
 from tests.support.backends import SqliteBackend
 from tests.support.fakes import START
 from tests.support.values import POLICY, a_session, a_user, an_account
@@ -217,6 +218,83 @@ async def test_a_lane_that_can_not_connect_answers_everybody(
         await use()
 
 
+async def test_a_loop_that_is_gone_takes_no_store_with_it(store: Store) -> None:
+    """Its work was under way when it was closed; who comes after is still served."""
+
+    def leave() -> None:
+        loop = asyncio.new_event_loop()
+        tasks = [loop.create_task(store.commit(append(str(turn)))) for turn in range(50)]
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+    await asyncio.to_thread(leave)
+    for _ in range(3):
+        await asyncio.wait_for(store.commit(append("after")), 3)
+
+
+# Whether there is anything to read
+
+
+async def test_the_number_of_the_data_moves_with_each_commit_and_only_with_one(
+    store: Store, other: Store
+) -> None:
+    """Of this process and of others, whether or not it wrote an event, and for each who asks."""
+    writes: list[tuple[Store, base.Write]] = [
+        (store, append()),
+        (other, append()),
+        (store, base.RegisterNode(NodeId("n_one"))),
+        (other, base.RenewNode(NodeId("n_one"), (await store.log_end()).position)),
+    ]
+    for writer, write in writes:
+        before = [await one.data_version() for one in (store, other)]
+        await asyncio.gather(store.log_end(), other.nodes())
+        assert [await one.data_version() for one in (store, other)] == before
+        await writer.commit(write)
+        after = [await one.data_version() for one in (store, other)]
+        assert [a != b for a, b in zip(after, before, strict=True)] == [True, True]
+
+
+async def test_who_asks_for_the_number_misses_no_commit_of_another_process(
+    store: Store, other: Store, backend: SqliteBackend
+) -> None:
+    """Who reads the log only where the number has moved has read all that was there before the
+    number was asked for."""
+    version, seen, moves = 0, 0, 0
+
+    async def look() -> None:
+        nonlocal version, seen, moves
+        if await store.data_version() != version:
+            part = await store.read_log(seen)
+            version, seen, moves = part.version, part.log.position.seq, moves + 1
+
+    with appending(backend):
+        async with asyncio.timeout(60):
+            while moves < 20:
+                before = (await other.log_end()).position.seq
+                await look()
+                assert seen >= before
+    await look()
+    assert seen == (await store.log_end()).position.seq
+
+
+async def test_the_number_of_the_data_moves_while_other_reads_share_its_batch(
+    store: Store, other: Store
+) -> None:
+    version = await store.data_version()
+    for _ in range(20):
+        await other.commit(append())
+        _, now, part = await asyncio.gather(
+            store.log_end(), store.data_version(), store.read_log(0)
+        )
+        assert now != version
+        assert part.version == now
+        version = now
+
+
 # How it is laid out
 
 
@@ -255,6 +333,31 @@ async def test_no_read_of_a_session_goes_through_a_whole_table(
     assert not [step for step in searched if step.startswith("SCAN")]
     for index in ("ix_events_user_ended (user_id=?", "ix_events_account_ended (account_id=?"):
         assert [step for step in searched if index in step]
+
+
+async def test_no_read_of_who_follows_goes_through_the_whole_log(
+    store: Store, backend: SqliteBackend
+) -> None:
+    """Timelines by their index, events by the log's own order; `since` walks back from the end."""
+
+    def read(db: Any) -> None:  # noqa: ANN401
+        log.read_log(db, 5, 10, START, 0)
+
+    plans = await statements(backend, read)
+    assert [step for step in plans if "events" in step] == [
+        "SEARCH events USING INDEX sqlite_autoindex_events_1 (seq>?)",
+        "SEARCH events USING INDEX sqlite_autoindex_events_1 (seq>?)",
+        "SEARCH events USING INDEX ix_events_timeline_opened (epoch=? AND seq<?)",
+    ]
+    assert not [step for step in plans if "TEMP B-TREE" in step]
+
+
+async def test_reports_are_counted_without_a_walk_through_the_audit_log(
+    store: Store, backend: SqliteBackend
+) -> None:
+    query = base.RecordQuery(AccountId("a_acme"), types=("session.report",), since=START)
+    (plan,) = await statements(backend, lambda db: records.count_records(db, query))
+    assert plan == "SEARCH audit USING INDEX ix_audit_reports (account_id=? AND at>?)"
 
 
 async def test_no_index_holds_a_column_that_a_rotation_writes(

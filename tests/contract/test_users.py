@@ -1,8 +1,6 @@
 """What is written about users by those who administer them, and what each write rests on."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -27,7 +25,7 @@ from tests.contract.test_writes import (
     loses,
     read,
 )
-from tests.support.backends import SqliteBackend
+from tests.support.backends import Backend, ask
 from tests.support.fakes import START
 from tests.support.values import POLICY, a_session, a_user, an_account, everybody, hashed, rotated
 
@@ -173,7 +171,7 @@ async def test_somebody_removed_is_neither_suspended_nor_resumed(store: Store) -
 
 
 async def test_of_somebody_removed_nothing_is_left_but_an_id(
-    store: Store, backend: SqliteBackend
+    store: Store, backend: Backend
 ) -> None:
     await store.commit(
         base.AddUser(replace(BOB, name="Roberta", external_id="app-42"), "hash of a password"),
@@ -181,14 +179,11 @@ async def test_of_somebody_removed_nothing_is_left_but_an_id(
         base.AddSingleUse(SingleUse(hashed("another's"), "invitation", ADA.id, LATER)),
     )
     await store.commit(base.RemoveUser(BOB.id))
-    with closing(sqlite3.connect(backend.path)) as db:
-        db.row_factory = sqlite3.Row
-        row = dict(db.execute("SELECT * FROM users WHERE id = ?", (BOB.id,)).fetchone())
-        links = db.execute("SELECT user_id FROM single_use").fetchall()
+    (row,) = ask(backend, f"SELECT * FROM users WHERE id = '{BOB.id}'")  # noqa: S608
     kept = {name: value for name, value in row.items() if value not in (None, 0, "")}
     assert set(kept) == {"id", "account_id", "role", "status", "created_at"}
     assert kept["status"] == "removed"
-    assert [tuple(link) for link in links] == [(ADA.id,)]
+    assert ask(backend, "SELECT user_id FROM single_use") == [{"user_id": ADA.id}]
 
 
 async def test_somebody_removed_is_found_nowhere(store: Store) -> None:

@@ -1,5 +1,6 @@
 """A server that dies where it is told, who is signed in at it, and all that can be seen of it."""
 
+import asyncio
 import shutil
 import signal
 import sqlite3
@@ -12,11 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 
-from tests.support.mortal import DIED_AT
+from tests.support.held import until
+from tests.support.mortal import ADDRESS, DIED_AT, address
 from tests.support.nodes import DATABASE, EMAIL, PASSWORD
 from tests.support.servers import environment
+from tools.postgres import Server
 
 BOB, CAROL = "bob@example.com", "carol@example.com"
 NEW_PASSWORD = "another sentence nobody guesses"
@@ -25,6 +29,10 @@ LATE = 60
 _UNSEEN = ("throttle", "nodes", "sqlite_sequence")
 """An attempt is counted in a commit of its own, before it is looked at: that is none of a change;
 rows of nodes are of running processes, and numbers may be left out."""
+UNDER_WAY = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid != pg_backend_pid() AND backend_type = 'client backend' AND state != 'idle'"
+)
 
 Content = Mapping[str, Sequence[tuple[Any, ...]]]
 """Every row of every table."""
@@ -41,6 +49,20 @@ def content(database: Path) -> Content:
             for (table,) in tables
             if table not in _UNSEEN
         }
+
+
+async def content_elsewhere(url: str) -> Content:
+    """Read a database of PostgreSQL, once nothing is under way for who was killed."""
+    await until(url, UNDER_WAY, 0)
+    db = await asyncpg.connect(url)
+    tables = await db.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    found = {
+        table: [tuple(row) for row in await db.fetch(f'SELECT * FROM "{table}" ORDER BY 1')]  # noqa: S608
+        for (table,) in tables
+        if table not in _UNSEEN
+    }
+    await db.close()
+    return found
 
 
 @dataclass
@@ -157,6 +179,8 @@ class World:
     folder: Path
     devices: Mapping[str, Device]
     invitation: str
+    template: "Template | None" = None
+    """Its database, where that isn't in the folder."""
 
     def begin(self, machine: Machine, folder: Path) -> Path:
         """Serve a copy of it."""
@@ -164,8 +188,29 @@ class World:
         machine.successors.clear()
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.folder, folder)
+        if self.template:
+            (folder / ADDRESS).write_text(self.template.copy(folder.name))
         machine.start(folder)
         return folder
+
+
+@dataclass(frozen=True)
+class Template:
+    """A database of PostgreSQL that is copied, and to which nobody else is connected."""
+
+    server: Server
+    name: str
+
+    def copy(self, name: str) -> str:
+        """Give the address of a new copy; one of the same name is gone, whoever is connected."""
+        self.server.drop_database(f"{self.name}_{name}")
+        return self.server.create_database(f"{self.name}_{name}", self.name)
+
+    def drop(self) -> None:
+        """Remove it and its copies."""
+        named = f"SELECT array_agg(datname) FROM pg_database WHERE datname LIKE '{self.name}%'"  # noqa: S608  its own
+        for name in self.server.value(named):
+            self.server.drop_database(name)
 
 
 def sign_in(machine: Machine, email: str, user: str) -> Device:
@@ -194,7 +239,9 @@ class View:
 
 
 def content_of(machine: Machine, folder: Path) -> Content:
-    """Read the database of a server that is ready."""
+    """Read the database of a server that is ready; in PostgreSQL no server of ours has to."""
+    if (folder / ADDRESS).exists():
+        return asyncio.run(content_elsewhere(address(folder)))
     machine.tell("GET", "/readyz")
     return content(folder / DATABASE)
 
@@ -256,4 +303,5 @@ def invite(machine: Machine, token: str) -> str:
     """Invite Carol; gives the secret of her link."""
     added = machine.ask("POST", "/api/v1/users", {"email": CAROL}, token=token)
     assert added is not None
+    assert added.is_success, added.text
     return str(added.json()["invitation"]["url"]).partition("?token=")[2]

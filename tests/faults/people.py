@@ -44,6 +44,10 @@ class People:
         self._endings = self._stage.counts["ended"] + endings
         await together(self._act() for _ in range(AT_A_TIME))
 
+    def stop(self) -> None:
+        """End nothing more than what is being ended."""
+        self._endings = 0
+
     async def _act(self) -> None:
         while self._stage.counts["ended"] < self._endings:
             while len(self._live) < LIVE:
@@ -65,15 +69,16 @@ class People:
         await asyncio.gather(*self._watching, return_exceptions=True)
         await self._http.aclose()
 
-    async def begin(self) -> str | None:
-        """Begin a session, and have its token checked everywhere; give its id."""
+    async def begin(self, at: int | None = None) -> str | None:
+        """Begin a session, at one server or any, and have its token checked by all; give its id."""
         name = self._choose.choice([*self._users])
         began = lease_clock()
         body = {"user": {"external_id": name}, "client": {"ip": "127.0.0.1", "user_agent": "test"}}
         async with self._users[name]:
             if name not in self._users:
                 return None
-            answer = await self._ask(self._any(), "POST", "/sessions", body)
+            number = self._any() if at is None else at
+            answer = await self._ask(number, "POST", "/sessions", body)
             if answer is None:
                 return None
             session, token = answer["session"]["id"], answer["access_token"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -134,6 +133,15 @@ class Stage:
         """End it at once."""
         del self.lives[number]
         end(self.servers[number])
+
+    async def restart_server(self, number: int) -> None:
+        """End it in order, and start it again."""
+        del self.lives[number]
+        process = self.servers[number]
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 30) == 0
+        end(process)
+        await self.start_server(number)
 
     def stop_server(self, number: int) -> None:
         """Have it stand still."""
@@ -287,11 +295,9 @@ class Prepared:
     def make(cls, folder: Path) -> "Prepared":
         """Make one."""
         servers.add_owner(folder)
-        keys = [
-            servers.run(folder, "key", "create", scope, "--scope", scope, "--json")
-            for scope in ("verify", "sessions")
-        ]
-        return cls(folder, *(json.loads(key)["key"] for key in keys))
+        verify, _ = servers.new_key(folder, "verify")
+        sessions, _ = servers.new_key(folder, "sessions")
+        return cls(folder, verify, sessions)
 
 
 @contextlib.asynccontextmanager

@@ -1,8 +1,10 @@
 """Servers that tests talk to."""
 
 import asyncio
+import os
+import secrets
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -13,10 +15,14 @@ from lastcall.identity.passwords import CHEAP, Passwords
 from lastcall.node import Node
 from lastcall.server import create_app
 from lastcall.settings import Settings
+from lastcall.stores.place import KEY_FILE
 from tests.http.serving import NOON, Native, Served
 from tests.support.fakes import FakeClock
 from tests.support.nodes import DATABASE, EMAIL, PASSWORD
+from tools.postgres import Server
 
+on_each_store = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+"""Has a module's tests run on every kind of database."""
 Serve = Callable[[Settings], Awaitable[Served]]
 
 
@@ -36,11 +42,33 @@ async def _fill(settings: Settings) -> None:
     await node.close()
 
 
+@pytest.fixture(scope="session")
+def filled_postgres(filled: Path, postgres: Server) -> Iterator[str]:
+    """The name of the same on PostgreSQL, with the same secret file."""
+    name = f"filled_{secrets.token_hex(8)}"
+    url = postgres.create_database(name)
+    asyncio.run(_fill(Settings(database_url=url, secret_file=filled / KEY_FILE)))
+    yield name
+    postgres.drop_database(name)
+
+
 @pytest.fixture
-def database_url(filled: Path, tmp_path: Path) -> str:
-    """A database with one account and its owner."""
+def database_url(
+    request: pytest.FixtureRequest, filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A database with one account and its owner. Its kind is the parameter, else that of
+    LASTCALL_TEST_STORE, else "sqlite"."""
     shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
-    return f"sqlite:///{tmp_path / DATABASE}"
+    kind = getattr(request, "param", os.environ.get("LASTCALL_TEST_STORE", "sqlite"))
+    if kind == "sqlite":
+        yield f"sqlite:///{tmp_path / DATABASE}"
+        return
+    monkeypatch.chdir(tmp_path)  # where the secret file is looked for
+    server: Server = request.getfixturevalue("postgres")
+    template: str = request.getfixturevalue("filled_postgres")
+    name = f"test_{secrets.token_hex(8)}"
+    yield server.create_database(name, template)
+    server.drop_database(name)
 
 
 @pytest.fixture

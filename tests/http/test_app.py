@@ -113,6 +113,27 @@ async def test_a_store_that_cannot_be_written_makes_it_unready_but_not_unhealthy
     assert (await served.client().get("/healthz")).status_code == 200
 
 
+async def test_a_server_that_is_being_stopped_is_not_ready_and_answers_all_the_same(
+    served: Served,
+) -> None:
+    native = await served.native()
+    served.app.drain()
+    refused = problem(await served.client().get("/readyz"), 503, "unavailable")
+    assert "being stopped" in str(refused["detail"])
+    for path in ("/healthz", "/api/v1/session"):
+        assert (await native.get(path)).status_code == 200
+
+
+async def test_whoever_only_watches_a_server_does_not_use_it(served: Served) -> None:
+    await served.client().get("/.well-known/jwks.json")
+    served.clock.advance(seconds=5)
+    for path in ("/healthz", "/readyz"):
+        await served.client().get(path)
+    assert served.app.quiet_for() == 5
+    await served.client().get("/.well-known/jwks.json")
+    assert served.app.quiet_for() == 0
+
+
 async def test_the_key_set_verifies_what_the_server_signs(served: Served) -> None:
     native = await served.native()
     response = await served.client().get("/.well-known/jwks.json")

@@ -317,13 +317,20 @@ async def test_who_leaves_an_event_unacknowledged_gets_no_lease(fed: Fed) -> Non
         assert view.leased_until == until
 
 
-async def test_a_goodbye_is_waited_for_no_more(fed: Fed) -> None:
+@asynccontextmanager
+async def waiting(fed: Fed) -> AsyncIterator[tuple[Follower, asyncio.Task[httpx.Response]]]:
+    """An ending that waits for a verifier, which has heard of it and says nothing."""
     ada, other = await fed.served.native(), await fed.served.native()
     async with fed.follow() as follower:
         await follower.lease()
         follower.deaf = True
         ending = asyncio.create_task(ada.delete(f"/api/v1/sessions/{other.session_id}?wait=30"))
         await follower.until(lambda told: isinstance(told, Events) and bool(told.events))
+        yield follower, ending
+
+
+async def test_a_goodbye_is_waited_for_no_more(fed: Fed) -> None:
+    async with waiting(fed) as (follower, ending):
         assert follower.side.give_back() == [Goodbye()]
         await follower.say(Goodbye())
         # The node looks again with the next thing that moves; time alone does, too.
@@ -336,6 +343,14 @@ async def test_a_closed_connection_acknowledges_nothing(fed: Fed) -> None:
         await follower.lease()
     done = (await ada.delete(f"/api/v1/sessions/{other.session_id}?wait=0")).json()
     assert (done["state"], done["verifiers"], done["acknowledged"]) == ("confirming", 1, 0)
+
+
+async def test_who_waits_when_the_server_stops_is_told_how_far_it_is(fed: Fed) -> None:
+    """It is ended, whoever has not heard of it yet; only an answer could get lost."""
+    async with waiting(fed) as (_, ending):
+        fed.served.app.hang_up()
+        done = (await ending).json()
+        assert (done["state"], done["ended"], done["certain_in"]) == ("confirming", 1, 37)
 
 
 async def test_all_of_a_user_s_sessions_and_all_of_an_account_s_end_by_one_event(

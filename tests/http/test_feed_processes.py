@@ -15,7 +15,16 @@ import pytest
 from lastcall.clock import SystemClock
 from lastcall.leases.messages import Events, Happened, Welcome
 from tests.support.following import PATIENCE, Follower, following, refused
-from tests.support.servers import EMAIL, PASSWORD, Connection, Server, add_owner, run, serving
+from tests.support.servers import (
+    EMAIL,
+    PASSWORD,
+    Connection,
+    Server,
+    add_owner,
+    new_key,
+    run,
+    serving,
+)
 
 ADA = {"email": EMAIL, "password": PASSWORD}
 
@@ -31,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def key(folder: Path) -> str:
     """A service's key to follow the feed with."""
-    return new_key(folder)
+    return new_key(folder, "verify")[0]
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +48,6 @@ def server(folder: Path) -> Iterator[Server]:
     """Two processes on one file and one port."""
     with serving(folder, "--workers", "2") as running:
         yield running
-
-
-def new_key(folder: Path) -> str:
-    made = json.loads(run(folder, "key", "create", "shop", "--scope", "verify", "--json"))
-    text: str = made["key"]
-    return text
 
 
 async def command(folder: Path, *arguments: str) -> dict[str, Any]:
@@ -190,7 +193,7 @@ async def test_a_restart_leaves_verifiers_their_leases_and_they_go_on_where_they
 ) -> None:
     """What is terminated until the old leases are over is told as certain by then."""
     await asyncio.to_thread(add_owner, tmp_path)
-    key = await asyncio.to_thread(new_key, tmp_path)
+    key, _ = new_key(tmp_path, "verify")
     clock = SystemClock()
     running = serving(tmp_path)
     server = await asyncio.to_thread(running.__enter__)
@@ -225,7 +228,7 @@ async def test_a_process_that_dies_delays_terminations_for_no_longer_than_its_la
     tmp_path: Path,
 ) -> None:
     await asyncio.to_thread(add_owner, tmp_path)
-    key = await asyncio.to_thread(new_key, tmp_path)
+    key, _ = new_key(tmp_path, "verify")
     running = serving(tmp_path)
     server = await asyncio.to_thread(running.__enter__)
     try:

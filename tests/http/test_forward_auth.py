@@ -31,6 +31,22 @@ async def test_the_service_is_told_who_asks(served: Served) -> None:
     assert response.headers["cache-control"] == "no-store"
 
 
+async def test_of_an_applications_own_user_the_service_is_told_the_applications_id(
+    served: Served,
+) -> None:
+    ada, service = await served.native(), await served.as_service("sessions")
+    assert (await ask(ada.client, ada.auth)).headers["x-lastcall-external-id"] == ""
+    for external_id, told in (
+        ("42", "42"),
+        ("a@b.c, d", "a@b.c,%20d"),
+        ("50%\u00e9", "50%25%C3%A9"),
+    ):
+        user, client = {"external_id": external_id}, {"ip": None, "user_agent": None}
+        begun = await service.post("/api/v1/sessions", json={"user": user, "client": client})
+        auth = {"Authorization": f"Bearer {begun.json()['access_token']}"}
+        assert (await ask(served.client(), auth)).headers["x-lastcall-external-id"] == told
+
+
 async def test_what_the_request_says_of_itself_names_nobody(served: Served) -> None:
     """A header that the client has sent is not the answer's."""
     claims = {"X-Lastcall-User": "u_1", "X-Remote-User": "ada@example.com"}
@@ -93,7 +109,9 @@ async def test_where_no_session_is_needed_nobody_passes_as_nobody(served: Served
     for headers in ({}, {"Authorization": "Bearer x"}):
         response = await ask(served.client(), headers, required="false")
         assert response.status_code == 200
-        assert not [name for name in response.headers if name.startswith("x-lastcall")]
+        told = {name: value for name, value in response.headers.items() if "x-lastcall" in name}
+        assert told == dict.fromkeys(told, "")
+        assert len(told) == 5
 
 
 # Browsers

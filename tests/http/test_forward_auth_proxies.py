@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.support.proxies import Front, in_front_of
-from tests.support.servers import EMAIL, PASSWORD, add_owner, serving
+from tests.support.servers import EMAIL, PASSWORD, add_owner, new_key, serving
 
 HOST = "shop.example.com"
 URL = f"https://{HOST}"
@@ -49,7 +49,9 @@ def answering(status: int = 200) -> Iterator[Service]:
                 "method": self.command,
                 "path": self.path,
                 "body": body,
-                "told": sorted(pair for pair in names if pair[0].startswith("x-lastcall-")),
+                "told": sorted(
+                    pair for pair in names if pair[0].startswith("x-lastcall-") and pair[1]
+                ),
             }
             service.seen.append(about)
             text = json.dumps(about).encode()
@@ -82,6 +84,7 @@ class Behind:
     front: Front
     service: Service
     stack: ExitStack
+    key: str
 
     def client(self, headers: Mapping[str, str] | None = None) -> httpx.Client:
         """A client that comes through the proxy."""
@@ -103,27 +106,30 @@ class Behind:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A server whose pages are under a path of the service's origin."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
+    """A server whose pages are under a path of the service's origin; and a key for sessions."""
     folder = tmp_path_factory.mktemp("server")
     add_owner(folder)
+    key, _ = new_key(folder, "sessions")
     arguments = ("--public-url", f"{URL}/auth", "--trusted-proxies", "127.0.0.1")
     with serving(folder, *arguments) as running:
-        yield running.port
+        yield running.port, key
 
 
 @pytest.fixture(scope="module", params=PROXIES)
 def behind(
-    server: int, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    server: tuple[int, str],
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Behind]:
     """The service behind each of the proxies in turn."""
     folder = tmp_path_factory.mktemp("proxy")
     with (
         answering() as service,
-        in_front_of(server, request.param, folder, "forward-auth", HOST, service.port) as front,
+        in_front_of(server[0], request.param, folder, "forward-auth", HOST, service.port) as front,
         ExitStack() as stack,
     ):
-        yield Behind(front, service, stack)
+        yield Behind(front, service, stack, server[1])
 
 
 def test_the_service_is_told_who_asks(behind: Behind) -> None:
@@ -133,7 +139,18 @@ def test_the_service_is_told_who_asks(behind: Behind) -> None:
     found = dict(told["told"])
     assert found["x-lastcall-session"] == answer["session"]["id"]
     assert found["x-lastcall-roles"] == "owner"
-    assert sorted(found) == TOLD
+    assert sorted(found) == TOLD, found
+
+
+def test_of_an_applications_own_user_the_service_is_told_the_applications_id(
+    behind: Behind,
+) -> None:
+    client = behind.client({"Authorization": f"Bearer {behind.key}"})
+    body = {"user": {"external_id": "a b"}, "client": {"ip": None, "user_agent": None}}
+    begun = client.post("/auth/api/v1/sessions", json=body).json()
+    bearer = {"Authorization": f"Bearer {begun['access_token']}"}
+    told = dict(behind.client(bearer).get("/cart").json()["told"])
+    assert told["x-lastcall-external-id"] == "a%20b"
 
 
 def test_what_is_sent_reaches_the_service_whole(behind: Behind) -> None:
@@ -145,7 +162,10 @@ def test_what_is_sent_reaches_the_service_whole(behind: Behind) -> None:
 def test_what_a_client_says_of_itself_never_reaches_the_service(behind: Behind) -> None:
     """In none of the spellings that services take for one; nor does it help who has no session.
     nginx removes no names by a pattern: one that lastcall doesn't use may pass there."""
-    names = ("X-Lastcall-User", "x-lastcall-roles", "X_Lastcall_User", "X-Lastcall-Plan")
+    names = (
+        *("X-Lastcall-User", "x-lastcall-roles", "X_Lastcall_User", "X-Lastcall-Plan"),
+        *("X-Lastcall-External-Id", "X_Lastcall_External_Id"),
+    )
     claims = dict.fromkeys(names, "forged")
     before = len(behind.service.seen)
     assert behind.client(claims).get("/cart").status_code == 401

@@ -6,7 +6,7 @@ import msgspec
 import openapi_spec_validator
 from msgspec import Struct, field
 
-from lastcall.http import feed
+from lastcall.http import feed, openapi
 from lastcall.http.api import ENDPOINTS
 from tests.conftest import ROOT
 from tests.http.serving import Served
@@ -69,6 +69,16 @@ async def test_each_operation_says_who_may_call_it(served: Served) -> None:
     assert security["get /api/v1/session"] == ["bearer", "cookie"]
     assert security["post /api/v1/sessions"] == ["service"]
     assert security["delete /api/v1/sessions/{id}"] == ["bearer", "cookie", "service"]
+
+
+async def test_each_operation_says_in_words_who_may_call_it() -> None:
+    """Roles and scopes have no other place in the document."""
+    assert not [one.path for one in ENDPOINTS if not one.page and not one.caller.words]
+    described = openapi.document(ENDPOINTS, "")
+    ending = described["paths"]["/api/v1/users/{id}/logout"]["post"]  # type: ignore[index]
+    assert ending["description"] == (
+        "For: an admin or owner, with a fresh proof; a service whose key has the scope `sessions`."
+    )
 
 
 async def test_operations_have_names_of_their_own(served: Served) -> None:

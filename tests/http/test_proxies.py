@@ -18,7 +18,7 @@ from lastcall.leases.messages import Events
 from tests.http.serving import set_cookies
 from tests.support.following import following
 from tests.support.proxies import CLIENT, HERE, NAME, URL, Front, in_front_of
-from tests.support.servers import EMAIL, PASSWORD, Server, add_owner, run, serving
+from tests.support.servers import EMAIL, PASSWORD, Server, add_owner, new_key, serving
 from tests.support.smuggling import AMBIGUOUS, PATH
 
 ADA = {"email": EMAIL, "password": PASSWORD}
@@ -84,10 +84,7 @@ def behind(
 def feed_key(server: tuple[Server, Path]) -> str:
     """What a service follows the feed with."""
     _, log = server
-    text: str = json.loads(run(log.parent, "key", "create", "shop", "--scope", "verify", "--json"))[
-        "key"
-    ]
-    return text
+    return new_key(log.parent, "verify")[0]
 
 
 @pytest.fixture

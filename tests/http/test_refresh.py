@@ -2,7 +2,10 @@
 
 import pytest
 
+from tests.http.conftest import on_each_store
 from tests.http.serving import Served, problem, set_cookies
+
+pytestmark = on_each_store
 
 REFRESH = "/api/v1/refresh"
 

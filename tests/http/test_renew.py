@@ -4,7 +4,7 @@ nobody is led elsewhere."""
 import httpx
 import pytest
 
-from lastcall.http.local import local_path
+from lastcall.local import local_path
 from lastcall.settings import Settings
 from tests.http.conftest import Serve
 from tests.http.serving import Served, problem, set_cookies

@@ -1,13 +1,18 @@
 """What a service does with its key: it begins sessions and ends them."""
 
+import json
+from typing import Any, Final
+
 import pytest
 
+from lastcall.digests import decode
 from lastcall.events import SYSTEM
+from lastcall.stores.base import RecordQuery
 from tests.http.serving import CHROME, Served, faults, problem
 from tests.support.nodes import PASSWORD
 
 SESSIONS = "/api/v1/sessions"
-START = {
+START: Final[dict[str, Any]] = {
     "user": {"external_id": "7", "email": "Joe@shop.test", "name": "Joe"},
     "client": {
         "ip": "81.2.69.142",
@@ -35,6 +40,77 @@ async def test_a_service_begins_a_session_for_a_user_whom_it_signs_in(served: Se
     headers = {"Authorization": f"Bearer {value['access_token']}"}
     own = (await served.client().get("/api/v1/session", headers=headers)).json()
     assert own["id"] == session["id"]
+
+
+async def test_the_access_token_carries_the_external_id_also_after_a_refresh(
+    served: Served,
+) -> None:
+    service, verifies = await served.as_service("sessions"), await served.as_service("verify")
+    longest = "\U0001d11e" * 200
+    body = {**START, "user": {"external_id": longest}}
+    begun = (await service.post(SESSIONS, json=body)).json()
+    refresh = {"refresh_token": begun["refresh_token"]}
+    renewed = (await served.client().post("/api/v1/refresh", json=refresh)).json()
+    for tokens in (begun, renewed):
+        claims = json.loads(decode(tokens["access_token"].split(".")[1]))
+        assert claims["external_id"] == longest
+        found = await verifies.post("/oauth/introspect", data={"token": tokens["access_token"]})
+        assert found.json()["external_id"] == longest
+
+
+async def test_a_service_is_given_the_cookies_that_it_sets_in_its_users_browser(
+    served: Served,
+) -> None:
+    service = await served.as_service("sessions")
+    begun = (await service.post(SESSIONS, json={**START, "cookies": True})).json()
+    assert not {"access_token", "refresh_token"} & set(begun)
+    assert begun["session"]["client_type"] == "browser"
+    names = [one["name"] for one in begun["cookies"]]
+    assert names == ["lastcall-access", "lastcall-refresh", "lastcall-device"]
+    for one in begun["cookies"]:
+        rules = {name: one[name] for name in ("path", "secure", "http_only", "same_site")}
+        assert rules == {"path": "/", "secure": False, "http_only": True, "same_site": "Lax"}
+    ages = [one["max_age"] for one in begun["cookies"]]
+    assert ages == [86400, 86400, 400 * 86400]
+    browser = served.client({"Sec-Fetch-Site": "same-origin"})
+    for one in begun["cookies"]:
+        browser.cookies.set(one["name"], one["value"])
+    found = (await browser.get("/api/v1/session")).json()
+    assert found["id"] == begun["session"]["id"]
+    assert (await browser.post("/api/v1/refresh")).status_code == 200
+
+
+async def test_behind_tls_those_cookies_are_for_this_host_alone(secured: Served) -> None:
+    service = await secured.as_service("sessions")
+    begun = (await service.post(SESSIONS, json={**START, "cookies": True})).json()
+    assert all(one["secure"] for one in begun["cookies"])
+    assert all(one["name"].startswith("__Host-lastcall-") for one in begun["cookies"])
+
+
+async def test_on_a_shared_device_the_cookies_of_a_service_end_with_the_browser(
+    served: Served,
+) -> None:
+    service = await served.as_service("sessions")
+    body = {**START, "cookies": True, "shared_device": True}
+    begun = (await service.post(SESSIONS, json=body)).json()
+    assert [one["max_age"] for one in begun["cookies"]][:2] == [None, None]
+
+
+async def test_a_browser_that_a_service_names_keeps_its_device_and_a_forged_one_gets_a_new_one(
+    served: Served,
+) -> None:
+    service = await served.as_service("sessions")
+
+    async def device(shown: str | None) -> str:
+        client = {**START["client"], "device": shown}
+        body = {**START, "client": client, "cookies": True}
+        found: str = (await service.post(SESSIONS, json=body)).json()["cookies"][2]["value"]
+        return found
+
+    first = await device(None)
+    assert await device(first) == first
+    for forged in (first[:-4] + "AAAA", "x" * 4000, "ä", ""):
+        assert await device(forged) != first
 
 
 async def test_the_external_id_alone_tells_who_it_is(served: Served) -> None:
@@ -166,3 +242,17 @@ async def test_a_service_signs_nobody_in_by_password(served: Served) -> None:
     body = {"email": "ada@example.com", "password": PASSWORD}
     session = (await service.post("/api/v1/sign-in", json=body)).json()["session"]
     assert session["client_type"] == "native"
+
+
+async def test_the_session_that_a_browser_held_ends_as_signed_out_from_where_the_browser_is(
+    served: Served,
+) -> None:
+    service = await served.as_service("sessions")
+    first = (await service.post(SESSIONS, json={**START, "cookies": True})).json()
+    held = {**START["client"], "refresh_token": first["cookies"][1]["value"]}
+    await service.post(SESSIONS, json={**START, "client": held, "cookies": True})
+    records = await served.node.store.list_records(RecordQuery(limit=50))
+    [said] = [one for one in records if one.type == "session.sign_out"]
+    assert said.target is not None
+    assert said.target.id == first["session"]["id"]
+    assert said.origin.ip == "81.2.69.142"

@@ -2,7 +2,10 @@
 
 import pytest
 
+from tests.http.conftest import on_each_store
 from tests.http.serving import Native, Served, problem
+
+pytestmark = on_each_store
 
 SESSION, REFRESH = "/api/v1/session", "/api/v1/refresh"
 USER, THIEF = "81.2.69.142", "203.0.113.66"

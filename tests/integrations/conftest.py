@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from asgiref.wsgi import WsgiToAsgi
+from a2wsgi import WSGIMiddleware
 
 from lastcall.node import Node
 from lastcall.server import create_app
@@ -26,7 +26,7 @@ from tests.support.nodes import EMAIL, set_up, sign_in
 
 def under_wsgi(make: Callable[[Checker], Any]) -> Callable[[Checker], Any]:
     """Serve WSGI from another thread than the server's."""
-    return lambda verifier: WsgiToAsgi(make(verifier))  # type: ignore[no-untyped-call]
+    return lambda verifier: WSGIMiddleware(make(verifier))
 
 
 APPLICATIONS: Final[dict[str, Callable[[Checker], Any]]] = {

@@ -1,6 +1,5 @@
 """What the Django integration does beyond what all integrations promise."""
 
-import json
 import os
 import threading
 from collections.abc import Coroutine
@@ -224,7 +223,7 @@ def test_a_wrong_setting_stops_the_start_and_it_is_said_what_to_set(
     ("given", "told"),
     [
         ({**NOWHERE, "ADDRESS": "http://id.example.com"}, "LASTCALL: .*https"),
-        ({**NOWHERE, "KEY": "x"}, "LASTCALL: a verifier needs a service key"),
+        ({**NOWHERE, "KEY": "x"}, "LASTCALL: this needs a service key"),
         ({"VERIFIER": "nowhere.verifier"}, r'\["VERIFIER"\] can\'t be imported: .*nowhere'),
         ({"VERIFIER": f"{__name__}.user_of"}, r'\["VERIFIER"\] is no verifier'),
         ({**NOWHERE, "USER": f"{__name__}.missing"}, r'\["USER"\] can\'t be imported: .*missing'),
@@ -282,8 +281,7 @@ def test_a_child_that_was_forked_meanwhile_makes_its_own(monkeypatch: pytest.Mon
 def test_an_address_and_a_key_are_enough(tmp_path: Path) -> None:
     """Who signs in at that server is known here, until the end of their session is confirmed."""
     servers.add_owner(tmp_path)
-    made = json.loads(servers.run(tmp_path, "key", "create", "app", "--scope", "verify", "--json"))
-    key, key_id = made["key"], made["id"]
+    key, key_id = servers.new_key(tmp_path, "verify")
     with servers.serving(tmp_path) as server:
         world = World(tmp_path, server.url, key, key_id)
         token = world.sign_in()

@@ -17,7 +17,7 @@ FLASK = pytest.mark.parametrize("site", ["flask"], indirect=True)
 def flask_of(site: Site) -> Flask:
     """The application, which is wrapped there."""
     wrapped: Any = site.app
-    app: Flask = wrapped.wsgi_application
+    app: Flask = wrapped.app
     return app
 
 

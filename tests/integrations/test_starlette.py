@@ -6,6 +6,7 @@ import pytest
 from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from lastcall import Verifier
 from lastcall.errors import NotFound
 from lastcall.integrations.starlette import LastcallMiddleware, Message, Receive, Scope, Send, visit
 from lastcall.node import Node
@@ -128,3 +129,23 @@ async def test_what_is_neither_request_nor_websocket_passes(verifier: Checker) -
 def test_without_the_middleware_it_is_said_what_to_do() -> None:
     with pytest.raises(RuntimeError, match="LastcallMiddleware"):
         visit(HTTPConnection(scope_of()))
+
+
+async def test_before_a_mounted_server_is_open_a_window_is_sent_to_its_pages_too(
+    node: Node,
+) -> None:
+    """Nobody starts a server that is mounted in Starlette; the first request to it does."""
+    server = create_app(node.settings, node=node)
+    window = [(b"sec-fetch-mode", b"navigate"), (b"cookie", b"x=1")]
+    start, *_ = await sent(server.verifier, requiring, scope_of(headers=window))
+    assert start["status"] == 303
+    assert dict(start["headers"])[b"location"].startswith(b"/sign-in?next=")
+
+
+async def test_while_nothing_is_known_of_the_server_only_who_shows_a_token_has_to_wait() -> None:
+    """A stranger's own cookies say nothing: pages for everybody go on without the server."""
+    with Verifier("http://127.0.0.1:9", key="lck_x") as verifier:
+        for cookie, status in ((b"", 401), (b"theme=dark", 401), (b"a=1; lastcall-access=x", 503)):
+            scope = scope_of(headers=[(b"cookie", cookie)])
+            start, *_ = await sent(verifier, requiring, scope)
+            assert (cookie, start["status"]) == (cookie, status)

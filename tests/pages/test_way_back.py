@@ -4,7 +4,7 @@ from itertools import product
 
 from playwright.sync_api import Browser
 
-from lastcall.http.local import local_path
+from lastcall.local import local_path
 from tests.support.elsewhere import ELSEWHERE
 
 PARTS = (

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lastcall.http.address import nearest
-from lastcall.http.local import local_path
+from lastcall.local import local_path
 from tests.support.elsewhere import ELSEWHERE
 
 ANY = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)

@@ -25,7 +25,7 @@ from lastcall.keys import Keyring, new_key
 from lastcall.node import Node
 from lastcall.secretfile import Secrets
 from lastcall.settings import check_public_url, load
-from lastcall.stores.opening import sqlite_path
+from lastcall.stores.place import sqlite_path
 from tests.support.fakes import START, FakeClock, FakeEntropy
 from tests.support.nodes import open_node, set_up
 

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lastcall.credentials import SAFE
-from lastcall.device.agent import HINT_HEADERS
+from lastcall.device.model import HINT_HEADERS
 from lastcall.digests import encode
 from lastcall.http.bodies import LIMIT
 from lastcall.http.endpoint import AnyEndpoint

@@ -1,9 +1,11 @@
 """Refreshes at the same moment, over real HTTP, to two server processes on one database."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 
+import pytest
+
+from tests.race.conftest import Ask
 from tests.support.servers import EMAIL, PASSWORD, Connection, add_owner, serving
 
 ROUNDS = 200
@@ -11,19 +13,17 @@ AT_ONCE = 32
 
 
 def test_each_of_200_tokens_shown_32_times_at_once_has_exactly_one_successor(
-    tmp_path: Path,
+    tmp_path: Path, ask: Ask
 ) -> None:
     """All answers to one token carry the same successor, and its generation grows by one."""
     add_owner(tmp_path)
     with serving(tmp_path) as one, serving(tmp_path) as two:
         successors = asyncio.run(_chain([one.port, two.port]))
     assert len(set(successors)) == ROUNDS
-    with sqlite3.connect(tmp_path / "lastcall.db") as db:
-        rows = db.execute("SELECT generation, ended_seq FROM sessions").fetchall()
-    db.close()
-    assert rows == [(ROUNDS + 1, None)]
+    assert ask("SELECT generation, ended_seq FROM sessions") == [(ROUNDS + 1, None)]
 
 
+@pytest.mark.usefixtures("database_url")
 def test_a_termination_among_refreshes_leaves_nothing_usable(tmp_path: Path) -> None:
     """Whatever a refresh that raced with a termination was given, it is refused afterwards."""
     add_owner(tmp_path)

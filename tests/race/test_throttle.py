@@ -2,13 +2,12 @@
 
 import asyncio
 import os
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.race.conftest import Ask
 from tests.support.servers import EMAIL, PASSWORD, Connection, add_owner, serving
 
 LIMIT = 10
@@ -17,12 +16,17 @@ CROWD = 300
 SIGN_IN = "/api/v1/sign-in"
 
 
+def trust_loopback(folder: Path) -> None:
+    with (folder / "lastcall.toml").open("a") as settings:
+        settings.write('trusted_proxies = ["127.0.0.1"]\n')
+
+
 @pytest.mark.parametrize("addresses", [1, BURST])
 def test_of_a_burst_of_guesses_at_one_user_ten_are_looked_at_and_a_restart_changes_nothing(
-    tmp_path: Path, addresses: int
+    tmp_path: Path, ask: Ask, addresses: int
 ) -> None:
     """From one address and from as many as guesses; a right password comes too late."""
-    (tmp_path / "lastcall.toml").write_text('trusted_proxies = ["127.0.0.1"]\n')
+    trust_loopback(tmp_path)
     add_owner(tmp_path)
     with serving(tmp_path) as one, serving(tmp_path) as two:
         seen = asyncio.run(_burst([one.port, two.port], addresses))
@@ -31,9 +35,7 @@ def test_of_a_burst_of_guesses_at_one_user_ten_are_looked_at_and_a_restart_chang
     with serving(tmp_path) as again:
         status, problem = asyncio.run(_sign_in(again.port, PASSWORD))
     assert (status, problem["code"]) == (429, "rate_limited")
-    with closing(sqlite3.connect(tmp_path / "lastcall.db")) as db:
-        failures = "SELECT count(*) FROM audit WHERE type = 'session.sign_in'"
-        assert db.execute(failures).fetchone() == (LIMIT,)
+    assert ask("SELECT count(*) FROM audit WHERE type = 'session.sign_in'") == [(LIMIT,)]
 
 
 async def _burst(ports: list[int], addresses: int) -> Counter[int]:
@@ -67,7 +69,7 @@ def test_hundreds_of_sign_ins_at_once_are_hashed_in_turn_or_told_to_come_again(
 ) -> None:
     """Everything else is answered meanwhile, and there is never more than one hash a thread in
     memory, each of 64 MiB."""
-    (tmp_path / "lastcall.toml").write_text('trusted_proxies = ["127.0.0.1"]\n')
+    trust_loopback(tmp_path)
     add_owner(tmp_path)
     with serving(tmp_path) as server:
         seen = asyncio.run(_crowd(server.port, CROWD))

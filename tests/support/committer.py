@@ -1,10 +1,11 @@
-"""A process that appends events: `python -m tests.support.committer URL COUNT AT_ONCE`.
+"""A process that appends events: `python -m tests.support.committer URL KEY COUNT AT_ONCE`.
 
-Prints the place of each event as soon as its commit was answered.
+KEY is the secret file. Prints the place of each event as soon as its commit was answered.
 """
 
 import asyncio
 import sys
+from pathlib import Path
 
 from lastcall.clock import system_entropy
 from lastcall.events import SYSTEM
@@ -14,9 +15,9 @@ from lastcall.stores.opening import open_store
 from tests.support.fakes import START
 
 
-async def main(url: str, count: int, at_once: int) -> None:
+async def main(url: str, key: Path, count: int, at_once: int) -> None:
     """Append `count` events, `at_once` at a time."""
-    store = open_store(url, None, START, system_entropy).store
+    store = open_store(url, key, START, system_entropy).store
 
     async def append(number: int) -> None:
         for _ in range(count // at_once):
@@ -38,4 +39,4 @@ async def main(url: str, count: int, at_once: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))

@@ -116,12 +116,12 @@ def advice(check: Check) -> str:
     return check.advice
 
 
-def born(doctor: Doctor) -> Doctor:
+def born(doctor: Doctor, **given: Any) -> Doctor:  # noqa: ANN401  as `Settings` takes them
     """Make the database as a server does, with an account, its owner and a session."""
 
     async def give_birth() -> None:
         node = await Node.open(
-            doctor.settings(),
+            doctor.settings(**given),
             clock=doctor.clock,
             entropy=system_entropy,
             passwords=Passwords(CHEAP, threads=1),

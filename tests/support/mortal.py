@@ -2,14 +2,17 @@
 
 It prints its port. Each line of its standard input names a folder: what served before is killed,
 and a new process, whose id is printed, serves the real application on that folder's database, over
-real HTTP, on the same port. An empty line waits until that process has died by itself, "-" kills
+real HTTP, on the same port. Its database is a file in it, or the one of PostgreSQL whose address is
+in the file `address`. An empty line waits until that process has died by itself, "-" kills
 it; its exit status is printed. Time stands still, but for what a request's headers say:
 
 - `x-later`: the request comes so many seconds after the start;
 - `x-die-at`: the process kills itself (SIGKILL) at this failpoint, counted from one. There is one
-  before and one after each statement of the connection that writes, BEGIN, savepoints and COMMIT
-  among them, and one before and one after the answer. The file `died-at` then names it. An answer
-  tells in `x-points` how many there are.
+  before and one after each statement of the connections that write, BEGIN, savepoints and COMMIT
+  among them, and one before and one after the answer. On PostgreSQL the one after is left out:
+  nothing lies between it and the next one that the database could see. Instead there is one as soon
+  as COMMIT was sent. The file `died-at` then names it. An answer tells in `x-points` how many there
+  are.
 
 Processes are forked from one that has imported everything already. They keep no lease: what a node
 writes of itself would be among the failpoints of whatever is being asked.
@@ -24,7 +27,7 @@ import socket
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -32,19 +35,25 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from unittest import mock
 
+import asyncpg
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+import lastcall.stores.postgres.place  # noqa: F401  once, and not in each process
 from lastcall.cli.worker import LimitedProtocol
 from lastcall.device.agent import recognise
+from lastcall.feed.confirmations import Confirmations
 from lastcall.feed.leases import Leases
 from lastcall.identity.passwords import CHEAP, Passwords
 from lastcall.server import create_app
 from lastcall.settings import Settings
+from lastcall.stores.place import KEY_FILE
 from tests.support.fakes import START, FakeClock
 from tests.support.nodes import DATABASE
+from tests.support.statements import connecting
 
 T = TypeVar("T")
+ADDRESS = "address"
 DIED_AT = "died-at"
 PATIENCE = 30
 """Seconds that a process may take to die by itself."""
@@ -76,6 +85,18 @@ class Failpoints:
         self.passing(f"after {name}")
         return result
 
+    async def around_other(
+        self, _connection: object, name: str, execute: Callable[[], Awaitable[Any]]
+    ) -> Any:  # noqa: ANN401  whatever comes of it
+        """Execute a statement of PostgreSQL after a point; COMMIT has one more, once sent."""
+        self.passing(f"before {name}")
+        if name != "COMMIT":
+            return await execute()
+        executing = asyncio.ensure_future(execute())
+        await asyncio.sleep(0)  # it is sent
+        self.passing(f"during {name}")
+        return await executing
+
 
 def connection(points: Failpoints) -> type[sqlite3.Connection]:
     """Make a kind of connection whose statements all pass these points."""
@@ -106,6 +127,7 @@ def armed(app: ASGIApp, points: Failpoints, clock: FakeClock) -> ASGIApp:
                 message["headers"].append((b"x-points", b"%d" % (points.passed + 1)))
             await send(message)
             if is_last:
+                await asyncio.sleep(0)  # it is sent at the end of the loop's turn
                 points.passing("after the answer")
 
         if scope["type"] != "http":
@@ -124,22 +146,37 @@ async def _keep_none(_: Leases) -> None:
     """Keep no lease."""
 
 
+async def _known(_: Confirmations) -> bool:
+    """Know that all is durable, without the commit by which who has no lease finds that out."""
+    return True
+
+
+def address(folder: Path) -> str:
+    """Tell where a folder's database lies."""
+    elsewhere = folder / ADDRESS
+    return elsewhere.read_text() if elsewhere.exists() else f"sqlite:///{folder / DATABASE}"
+
+
 def serve(folder: Path, listener: socket.socket) -> None:
     """Serve a folder's database until the process is killed."""
     points, clock = Failpoints(folder), FakeClock()
     mock.patch.object(
         sqlite3, "connect", partial(sqlite3.connect, factory=connection(points))
     ).start()
+    mock.patch.object(asyncpg, "connect", connecting(points.around_other)).start()
     mock.patch.object(Leases, "start", _keep_none).start()
+    mock.patch.object(Confirmations, "_durable", _known).start()
+    mock.patch.object(Leases, "require_reads", _keep_none).start()  # nobody deposes this database
     settings = Settings(
-        database_url=f"sqlite:///{folder / DATABASE}",
+        database_url=address(folder),
+        secret_file=folder / KEY_FILE,
         public_url=f"http://localhost:{listener.getsockname()[1]}",
     )
     app = create_app(settings, clock=clock, passwords=Passwords(CHEAP, threads=1))
     config = uvicorn.Config(
         armed(app, points, clock),
         http=LimitedProtocol,
-        loop="asyncio",  # sends an answer at once, not at the end of the loop's turn
+        loop="asyncio",  # what is given to its transport is sent at once
         lifespan="on",
         log_level="warning",
         proxy_headers=False,

@@ -11,6 +11,7 @@ from lastcall.sessions.model import Client, SignIn
 from lastcall.sessions.policy import Policy
 from lastcall.sessions.service import Caller
 from lastcall.settings import Settings
+from lastcall.stores.place import KEY_FILE
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery"
@@ -28,10 +29,16 @@ async def open_node(
     policy: Policy | None = None,
     passwords: Passwords | None = None,
     serving: bool = True,
+    database_url: str | None = None,
 ) -> Node:
-    """Open a node on the folder's database, making it where there is none."""
+    """Open a node on the folder's database, or another one with the secret file in the folder,
+    making it where there is none."""
     return await Node.open(
-        Settings(database_url=f"sqlite:///{folder / DATABASE}", policy=policy or Policy()),
+        Settings(
+            database_url=database_url or f"sqlite:///{folder / DATABASE}",
+            secret_file=folder / KEY_FILE,
+            policy=policy or Policy(),
+        ),
         clock=clock,
         entropy=entropy,
         passwords=passwords or Passwords(CHEAP, threads=2),

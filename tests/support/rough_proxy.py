@@ -81,6 +81,15 @@ class RoughProxy:
         """Let through what is held back in a direction."""
         self._open[direction].set()
 
+    def freeze(self) -> None:
+        """Hold back for good what goes either way on the connections that there are, which stay
+        open; those that come are good."""
+        for gate in self._open.values():
+            gate.clear()
+        self._open = {"up": asyncio.Event(), "down": asyncio.Event()}
+        for gate in self._open.values():
+            gate.set()
+
     def lose(self, direction: Direction) -> None:
         """Lose what goes in a direction; `heal` cuts what has lost something."""
         self._losing.add(direction)
@@ -111,9 +120,10 @@ class RoughProxy:
             to_far.transport.abort()
             return
         self._writers |= {to_near, to_far}
+        gates = self._open
         passing = [
-            asyncio.create_task(self._pass(near, to_far, "up")),
-            asyncio.create_task(self._pass(far, to_near, "down")),
+            asyncio.create_task(self._pass(near, to_far, "up", gates["up"])),
+            asyncio.create_task(self._pass(far, to_near, "down", gates["down"])),
         ]
         self._tasks.update(passing)
         try:
@@ -128,11 +138,15 @@ class RoughProxy:
                 writer.transport.abort()
 
     async def _pass(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, direction: Direction
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        direction: Direction,
+        gate: asyncio.Event,
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(1 << 16):
-                await self._open[direction].wait()
+                await gate.wait()
                 if direction in self._losing:
                     continue
                 while direction in self._slow and data:

@@ -6,13 +6,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
+from lastcall.identity.administration import OPERATOR
+from lastcall.identity.model import Scope
+from lastcall.node import Node
+from lastcall.settings import load
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a sentence that nobody guesses"
 EMAIL = "ada@example.com"
 
@@ -58,19 +66,64 @@ def run(folder: Path, *arguments: str, stdin: str = "") -> str:
 
 def add_owner(folder: Path) -> None:
     """Make the database's first user."""
-    run(folder, "user", "add", EMAIL, "--name", "Ada", "--password-stdin", stdin=PASSWORD + "\n")
+
+    async def add(node: Node) -> None:
+        await node.identity.add_first("Default", EMAIL, name="Ada", password=PASSWORD, by=OPERATOR)
+
+    _on_node(folder, add)
+
+
+def new_key(folder: Path, *scopes: Scope) -> tuple[str, str]:
+    """Make a key for a service of the only account; give it, and its id."""
+
+    async def make(node: Node) -> tuple[str, str]:
+        (account,) = await node.store.list_accounts()
+        made, key = await node.services.create(account.id, "shop", scopes, OPERATOR)
+        return key, made.id
+
+    return _on_node(folder, make)
+
+
+def _on_node(folder: Path, act: Callable[[Node], Awaitable[T]]) -> T:
+    """Do what a command in a folder does, also where an event loop runs: a process takes a second
+    to start."""
+
+    async def work() -> T:
+        node = await Node.open(load({}, environment()))
+        try:
+            return await act(node)
+        finally:
+            await node.close()
+
+    with chdir(folder), ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work()).result()
 
 
 @contextmanager
 def serving(
-    folder: Path, *arguments: str, errors: IO[str] | None = None, umask: int = -1
+    folder: Path,
+    *arguments: str,
+    errors: IO[str] | None = None,
+    umask: int = -1,
+    module: str = "lastcall",
 ) -> Iterator[Server]:
-    """Run a server on a folder's database until the block ends; its log may go to a file."""
-    command = [sys.executable, "-m", "lastcall", "serve", "--port", "0", "--json", *arguments]
+    """Run a server on a folder's database until the block ends; its log may go to a file. `module`
+    is what is run: lastcall, or one of the tests' that is lastcall but for something, with what it
+    is told first."""
+    command = [
+        sys.executable,
+        "-m",
+        *module.split("/"),
+        "serve",
+        "--port",
+        "0",
+        "--json",
+        *arguments,
+    ]
     process = subprocess.Popen(
         command,
         cwd=folder,
-        env=environment(),
+        env={**environment(), "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
@@ -81,7 +134,7 @@ def serving(
         ready = json.loads(process.stdout.readline())
         yield Server(ready["url"], process, ready["setup_url"])
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)  # at which it waits for nobody who may come yet
         process.wait(timeout=30)
         if process.stdout is not None:
             process.stdout.close()

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from lastcall.device.agent import (
     ACCEPT_CH,
-    HINT_HEADERS,
     NAME_LIMIT,
     USER_AGENT_LIMIT,
     recognise,
 )
-from lastcall.device.model import Device
+from lastcall.device.model import HINT_HEADERS, Device
 
 CORPUS = Path(__file__).parents[3] / "shared" / "data" / "ua_uap_core.jsonl.gz"
 

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -44,10 +45,10 @@ def answer(body: bytes, status: bytes = b"200 OK") -> bytes:
     return b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body)
 
 
-def test_every_operation_is_measured_beside_its_floors() -> None:
-    """A run prints, for each operation, lastcall's rate and a ratio to each floor."""
+def printed(module: str, *options: str) -> list[Any]:
+    """Run a benchmark; give its results."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--smoke", "--json"],
+        [sys.executable, "-m", module, *options, "--json"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -55,7 +56,13 @@ def test_every_operation_is_measured_beside_its_floors() -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)["results"]
+    results: list[Any] = json.loads(done.stdout)["results"]
+    return results
+
+
+def test_every_operation_is_measured_beside_its_floors() -> None:
+    """A run prints, for each operation, lastcall's rate and a ratio to each floor."""
+    results = printed("benchmarks", "--smoke")
     measured = {(result["operation"], result["clients"]) for result in results}
     names = ("refresh", "session", "list-10", "list-1000", "terminate")
     inside = ("node.refresh", "node.authenticate", "node.list-10")
@@ -69,6 +76,36 @@ def test_every_operation_is_measured_beside_its_floors() -> None:
         assert result["lastcall"]["rate"] > 0
         assert result["floors"]
         assert all(floor["ratio"] > 0 for floor in result["floors"])
+
+
+def test_refresh_list_and_terminate_are_measured_on_postgresql_beside_pgbench() -> None:
+    """For each number of workers and of clients, with a ratio to pgbench; and one refresh alone,
+    beside its parts."""
+    results = printed("benchmarks.postgres", "--rounds", "1", "--seconds", "0.01")
+    measured = [(result["operation"], result["clients"]) for result in results]
+    names = [
+        *(
+            f"{name} {workers}w"
+            for workers in (1, 2)
+            for name in ("refresh", "list-10", "terminate")
+        ),
+        "node.refresh",
+    ]
+    assert measured == [*((name, n) for name in names for n in (1, 8, 32)), ("one refresh", 1)]
+    for result in results:
+        assert result["lastcall"]["rate"] > 0
+        assert all(floor["ratio"] > 0 for floor in result["floors"])
+    assert len(results[-1]["floors"]) == 3
+
+
+def test_confirmation_is_measured_with_the_verifiers_on_one_two_and_four_nodes() -> None:
+    """Each of them has to acknowledge, wherever it follows."""
+    (result,) = printed(
+        "benchmarks.nodes", "--rounds", "1", "--seconds", "0.01", "--verifiers", "6"
+    )
+    assert result["lastcall"]["p50"] > 0
+    assert [floor["name"] for floor in result["floors"]] == ["2 nodes", "4 nodes"]
+    assert all(floor["p50"] > 0 for floor in result["floors"])
 
 
 def test_the_ratio_is_taken_within_each_round() -> None:

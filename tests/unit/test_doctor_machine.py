@@ -61,7 +61,7 @@ def test_where_settings_stand_is_told_without_their_values(tmp_path: Path) -> No
     assert origins({"lease": None}, {}, tmp_path / "none.toml") == ()
 
 
-@pytest.mark.parametrize("url", ["postgresql://ada:hunter2@db/x", "mysql://ada:hunter2@db/x"])
+@pytest.mark.parametrize("url", ["sqlite://ada:hunter2@db/x", "mysql://ada:hunter2@db/x"])
 def test_an_address_of_no_database_is_a_problem(doctor: Doctor, url: str) -> None:
     checks = doctor.reads(lambda: Settings(database_url=url))
     assert bad(checks) == {"database": "problem"}

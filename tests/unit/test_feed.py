@@ -25,10 +25,10 @@ from lastcall.node import Node
 from lastcall.sessions.endings import Termination
 from lastcall.sessions.minting import Tokens
 from lastcall.stores import base
-from tests.support.backends import open_timeline
+from tests.support.backends import SqliteBackend, open_timeline
 from tests.support.fakes import START, FakeClock
 from tests.support.following import eventually
-from tests.support.nodes import DATABASE, set_up, sign_in
+from tests.support.nodes import set_up, sign_in
 
 ACCOUNT = AccountId("a_one")
 ONE = Timeline(1, "aaaaaaaaaaaa")
@@ -445,7 +445,7 @@ async def test_who_starts_on_a_timeline_that_is_not_the_store_s_first_waits_befo
     """A server as well as a command line: who had a lease before may have one still (rule 6)."""
     assert ada.session.user_id
     before = (await node.store.log_end()).position
-    open_timeline(tmp_path / DATABASE, before.epoch, Timeline(2, "second"))
+    open_timeline(SqliteBackend(tmp_path), before.epoch, Timeline(2, "second"))
     end = (await node.store.log_end()).position
     assert (await node.confirmations.confirm(end)).state == "confirming"
     await unstarted.start()

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -100,23 +99,6 @@ def test_the_installed_version_is_the_one_written_down() -> None:
 def test_the_package_index_shows_the_readme() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert pyproject["project"].get("readme") == "README.md"
-
-
-def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
-    built = run(
-        sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), "."
-    )
-    assert built.returncode == 0, built.stderr
-    source = ROOT / "src"
-    wanted = {
-        file.relative_to(source).as_posix()
-        for file in source.glob("lastcall/**/*")
-        if file.is_file() and file.parent.name != "__pycache__"
-    }
-    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        held = {name for name in wheel.namelist() if name.startswith("lastcall/")}
-    assert "lastcall/py.typed" in held
-    assert held == wanted
 
 
 def test_what_the_base_install_imports_needs_nothing_of_the_server() -> None:

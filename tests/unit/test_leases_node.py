@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lastcall.events import Position, Timeline
-from lastcall.leases.barrier import Barrier, Row
+from lastcall.leases.barrier import Barrier, Outsider, Row
 from lastcall.leases.margins import kept
 from lastcall.leases.messages import (
     Ack,
@@ -243,3 +243,27 @@ def test_a_node_that_goes_uses_its_lease_no_more_and_asks_for_those_it_gave() ->
     side.give_back()
     assert not side.leased(1.0)
     assert side.outputs == [Send(1, Recall())]
+
+
+def looking_on() -> Outsider:
+    """A process that serves nobody, and knows durable what is at 2."""
+    outsider = Outsider(LEASE, "epoch", BORN)
+    outsider.barrier.durable(2, 0.0)
+    return outsider
+
+
+def test_who_looks_on_confirms_by_rows_only_on_the_timeline_that_it_met() -> None:
+    """On the next one a row may speak of a node that still follows the one before (rule 6)."""
+    for end, state in ((at(2), "confirmed"), (at(3, SECOND), "confirming")):
+        outsider = looking_on()
+        outsider.see([Row("two", 1, at(2), LEASE, 1)], end, 1.0)
+        assert outsider.progress(at(2), 1.0).state == state
+        assert outsider.progress(at(2), WAIT).state == "confirmed"
+
+
+def test_who_looks_on_confirms_by_no_row_what_is_not_known_durable() -> None:
+    """Rule 15: what can be read may be lost yet."""
+    outsider = Outsider(LEASE, "epoch", BORN)
+    outsider.see([Row("two", 1, at(2), LEASE, 1)], at(2), 1.0)
+    progress = outsider.progress(at(2), 1.0)
+    assert (progress.state, progress.certain_in) == ("confirming", math.inf)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from argon2 import PasswordHasher
@@ -259,8 +260,12 @@ async def test_callers_who_leave_give_their_places_back_when_their_work_is_done(
     hasher.go.set()
     while len(hasher.done) < QUEUE + 1:
         await asyncio.to_thread(lambda: None)
-    await asyncio.sleep(0)
-    assert await passwords.verify(stored, "kx9!qvmw") is None
+    for _turn in range(100):  # of the loop, which is told by the threads: how many it takes varies
+        with suppress(Unavailable):
+            assert await passwords.verify(stored, "kx9!qvmw") is None
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("the places were not given back")
 
 
 async def test_after_the_end_there_is_no_hashing_and_no_place_is_lost() -> None:

@@ -310,8 +310,6 @@ LOG = Position("epoch", Timeline(2, "second"), 20)
         (LOG._replace(seq=8), 0, 0, 9, False),
         (LOG._replace(seq=21), 0, 0, 0, False),
         (LOG._replace(epoch="other"), 0, 0, 0, False),
-        (LOG._replace(timeline=Timeline(1, "first")), 0, 0, 0, False),
-        (LOG._replace(timeline=Timeline(2, "twin")), 0, 0, 0, False),
     ],
     ids=[
         "the log's end",
@@ -324,8 +322,6 @@ LOG = Position("epoch", Timeline(2, "second"), 20)
         "before its user's change",
         "after the log's end",
         "another epoch",
-        "another timeline",
-        "a timeline of the same number",
     ],
 )
 def test_an_access_token_speaks_for_its_session_from_the_right_positions_only(
@@ -333,11 +329,17 @@ def test_an_access_token_speaks_for_its_session_from_the_right_positions_only(
 ) -> None:
     session = replace(a_session(), stale_seq=session_stale)
     if current:
-        rules.require_current(session, token, LOG, floor, user_stale)
+        rules.require_current(session, token, LOG.epoch, LOG.seq, floor, user_stale)
         return
-    with pytest.raises(InvalidToken) as caught:
-        rules.require_current(session, token, LOG, floor, user_stale)
-    assert caught.value.code == "token_expired"
+    for last in (LOG.seq, None):
+        with pytest.raises(InvalidToken) as caught:
+            rules.require_current(session, token, LOG.epoch, last, floor, user_stale)
+        assert caught.value.code == "token_expired"
+
+
+def test_an_access_token_of_a_timeline_that_the_log_does_not_have_speaks_for_nobody() -> None:
+    with pytest.raises(InvalidToken):
+        rules.require_current(a_session(), LOG, LOG.epoch, None, 0, 0)
 
 
 # Ending

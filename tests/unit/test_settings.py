@@ -91,6 +91,7 @@ def test_every_name_of_the_contract_is_known_and_no_other() -> None:
         "audience",
         "trusted_proxies",
         "city_db",
+        "sign_in_url",
         "smtp_url",
         "mail_from",
     }
@@ -108,6 +109,7 @@ def test_all_that_can_be_set_is_taken_over(elsewhere: Path) -> None:
             "LASTCALL_ABSOLUTE_LIFETIME": "86400",
             "LASTCALL_REFRESH_GRACE": "5",
             "LASTCALL_STEP_UP": "60",
+            "LASTCALL_SIGN_IN_URL": "/shop/login",
             "LASTCALL_TRUSTED_PROXIES": "10.0.0.1, 192.168.0.0/16 ,::1",
         }
     )
@@ -128,6 +130,7 @@ def test_all_that_can_be_set_is_taken_over(elsewhere: Path) -> None:
             ip_network("192.168.0.0/16"),
             ip_network("::1"),
         ),
+        sign_in_url="/shop/login",
     )
     assert settings.secure
     assert settings.base_path == "/auth"
@@ -144,6 +147,38 @@ def test_plain_http_on_loopback_is_not_secure() -> None:
 
 
 # What is refused
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "login",
+        "//evil.example",
+        "/\\evil",
+        "https://evil.example/login",
+        "/a/../b",
+        "/login?x=1",
+        "/login#x",
+        "/log in",
+        "/auth/sign-in",
+        "/auth/",
+        "/",
+        "/lögin",
+        "/login\n",
+    ],
+)
+def test_a_sign_in_of_an_application_is_a_path_of_the_same_origin_and_not_the_server_s_own(
+    path: str,
+) -> None:
+    with pytest.raises(SettingsError, match="LASTCALL_SIGN_IN_URL"):
+        Settings(public_url="https://example.com/auth", sign_in_url=path)
+
+
+def test_without_a_path_only_the_server_s_own_sign_in_page_is_refused() -> None:
+    assert Settings(sign_in_url="/login").sign_in_url == "/login"
+    with pytest.raises(SettingsError, match="LASTCALL_SIGN_IN_URL"):
+        Settings(sign_in_url="/sign-in")
 
 
 @pytest.mark.parametrize(
@@ -277,6 +312,7 @@ def test_a_password_in_a_public_url_is_not_repeated(url: str) -> None:
             policy=replace(PRESETS["aal1"], access_lifetime=timedelta(seconds=90)),
             lease=timedelta(seconds=7),
             trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("::1")),
+            sign_in_url="/login",
         ),
     ],
     ids=["defaults", "preset", "all"],

@@ -39,7 +39,7 @@ def values() -> list[type[Any]]:
         for module in pkgutil.walk_packages(lastcall.__path__, "lastcall.")
         if not module.name.endswith("__main__") and ".migrations." not in module.name
         for value in vars(importlib.import_module(module.name)).values()
-        if isinstance(value, type)
+        if issubclass(type(value), type)  # isinstance asks a lazy object, which sets itself up
         and value.__module__.startswith("lastcall.")
         and (dataclasses.is_dataclass(value) or issubclass(value, msgspec.Struct))
     }

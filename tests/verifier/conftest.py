@@ -1,6 +1,5 @@
 """A real server with one user, and verifiers that follow it."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,14 +64,14 @@ Prepare = Callable[[Path], tuple[str, str]]
 @pytest.fixture(scope="session")
 def prepare(tmp_path_factory: pytest.TempPathFactory) -> Prepare:
     """Puts a database with a user and a service key into a folder; gives the key and its id. It is
-    made once and copied: each command that makes it is a process, which takes a second to start."""
+    made once and copied."""
     made = tmp_path_factory.mktemp("made")
     servers.add_owner(made)
-    key = json.loads(servers.run(made, "key", "create", "app", "--scope", "verify", "--json"))
+    made_key = servers.new_key(made, "verify")
 
     def copy(folder: Path) -> tuple[str, str]:
         shutil.copytree(made, folder, dirs_exist_ok=True)
-        return key["key"], key["id"]
+        return made_key
 
     return copy
 

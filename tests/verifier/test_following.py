@@ -149,14 +149,12 @@ def test_without_a_lease_the_server_is_asked(world: World) -> None:
 
 
 def test_a_revoked_service_key_ends_what_was_accepted_by_it(world: World) -> None:
-    made = json.loads(
-        servers.run(world.folder, "key", "create", "gone", "--scope", "verify", "--json")
-    )
+    key, key_id = servers.new_key(world.folder, "verify")
     token = world.sign_in()
-    with Verifier(world.url, key=made["key"]) as verifier:
+    with Verifier(world.url, key=key) as verifier:
         verifier.wait_ready(20)
         verifier.verify(token)
-        servers.run(world.folder, "key", "revoke", made["id"])
+        servers.run(world.folder, "key", "revoke", key_id)
         until(lambda: not verifier.status().leased)
         with pytest.raises(Unavailable):
             verifier.verify(token)

@@ -45,15 +45,16 @@ def test_a_child_has_a_name_a_lease_and_a_thread_of_its_own(world: World, fork: 
         name = verifier._life.side.name
 
         def act() -> None:
-            verifier.verify(own)  # asks, since it has no lease of its own yet
-            assert verifier.status().checks.introspected == 1
+            verifier.verify(own)  # asks, unless its own lease was quicker
+            asked = verifier.status().checks.introspected
+            assert asked in (0, 1)
             verifier.wait_ready(20)
             assert verifier._life.side.name != name
             verifier.verify(other)
             assert world.end(own, session.id) == "confirmed"
             with pytest.raises(SessionEnded):
                 verifier.verify(other)
-            assert verifier.status().checks.introspected == 1
+            assert verifier.status().checks.introspected == asked
             verifier.close()
 
         assert in_child(fork, act) == 0
@@ -175,8 +176,7 @@ def test_the_parents_connection_ends_with_the_parent_alone(world: World) -> None
         following = verifier._life.following
 
         def act() -> None:
-            assert following._socket is not None
-            assert following._socket.fileno() == -1
+            assert [line.plain.fileno() for line in following._lines] == [-1]
 
         assert in_child(os.fork, act) == 0
         assert verifier.status().connected

@@ -8,16 +8,19 @@ import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import trustme
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 
 from lastcall import InvalidToken, SessionEnded, Unavailable, Verifier
 from lastcall.digests import encode
-from lastcall.leases.messages import SUBPROTOCOL, Recall, Welcome, write
+from lastcall.leases.messages import SUBPROTOCOL, Welcome, write
+from lastcall.remote.asking import LARGEST
 from lastcall.verifier import following
-from lastcall.verifier.introspection import LARGEST
+from tests.support.answering import answering, http
 from tests.support.clocks import until
 from tests.verifier.conftest import World
 
@@ -38,45 +41,6 @@ ACTIVE = {
     "amr": ["pwd"],
     "roles": ["member"],
 }
-
-
-@contextmanager
-def answering(raw: bytes, tls: ssl.SSLContext | None = None) -> Iterator[tuple[int, list[bytes]]]:
-    """A server that answers every connection alike; gives its port, and what it was asked."""
-    asked: list[bytes] = []
-
-    def run() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(10)
-                try:
-                    if tls is not None:
-                        connection = tls.wrap_socket(connection, server_side=True)
-                    data = connection.recv(65536)
-                    while data.startswith(b"POST") and b"token=" not in data:
-                        data += connection.recv(65536)
-                    asked.append(data)
-                    connection.sendall(raw)
-                except OSError:
-                    pass
-                finally:
-                    connection.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        yield listener.getsockname()[1], asked
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
-
-
-def http(body: bytes, status: str = "200 OK", kind: str = "application/json") -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
 
 
 def told(**answer: object) -> bytes:
@@ -228,7 +192,6 @@ GREETING = write(Welcome("n", "a", "i", "a", 30.0)).decode()
          "ProtocolError"),
         ([GREETING, GREETING.replace('"a"', '"b"', 1)], "ProtocolError"),
         (["x" * (1 << 21)], "closed"),
-        ([GREETING, write(Recall()).decode()], "going"),
     ],
 )  # fmt: skip
 def test_a_server_that_says_what_is_not_there_is_left(
@@ -243,6 +206,33 @@ def test_a_server_that_says_what_is_not_there_is_left(
     with feeding(act) as address, Verifier(address, key=KEY) as verifier:
         until(lambda: expected in problem(verifier))
         assert not verifier.status().leased
+
+
+def test_a_verifier_that_is_stopped_while_it_hangs_up_leaves_no_connection_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closing: list[ClientConnection] = []
+    over = threading.Event()
+    close = ClientConnection.close
+
+    async def watched(connection: ClientConnection) -> None:
+        closing.append(connection)
+        await close(connection)
+
+    async def act(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send("garbage")
+        connection.transport.pause_reading()  # and never answers a goodbye
+        await asyncio.to_thread(over.wait, 10)
+        connection.transport.abort()
+
+    monkeypatch.setattr(ClientConnection, "close", watched)
+    with feeding(act) as address, Verifier(address, key=KEY) as verifier:
+        until(lambda: closing)
+        verifier.close()
+        transport: Any = closing[0].transport
+        over.set()
+        assert transport._sock is None  # noqa: SLF001
 
 
 def test_a_server_of_another_protocol_is_left() -> None:

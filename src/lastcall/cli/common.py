@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
 import click
 
 from lastcall.cli import interrupts
-from lastcall.errors import NotFound, StoreError
+from lastcall.errors import NotFound
 
 if TYPE_CHECKING:
     from lastcall.identity.model import Account
@@ -173,14 +173,9 @@ async def choose_account(node: "Node", name: str | None) -> "Account":
 
 def _require_database(database_url: str) -> None:
     """Refuse to make a database where something in one was asked for: the address is mistyped."""
-    from lastcall.stores.opening import sqlite_path
+    from lastcall.stores.place import find
 
-    path = sqlite_path(database_url)
-    if not path.exists():
-        raise StoreError(
-            f"there is no database at {path}; `lastcall serve` makes one, "
-            "and --database-url names another"
-        )
+    find(database_url).require()
 
 
 def _json(data: object) -> str:

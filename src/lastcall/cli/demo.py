@@ -57,7 +57,7 @@ def _home(call: Call) -> Iterator[dict[str, object]]:
     named."""
     url = call.flags["database_url"]
     if url is not None:
-        from lastcall.stores.opening import sqlite_path
+        from lastcall.stores.place import sqlite_path
 
         path = sqlite_path(str(url))
         if path.exists():

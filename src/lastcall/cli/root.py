@@ -3,11 +3,13 @@
 import click
 
 from lastcall.cli.account import account
+from lastcall.cli.copy import copy
 from lastcall.cli.demo import demo
 from lastcall.cli.doctor import doctor
 from lastcall.cli.key import key
 from lastcall.cli.migrate import migrate
 from lastcall.cli.purge import purge
+from lastcall.cli.restored import restored
 from lastcall.cli.serve import serve
 from lastcall.cli.session import session
 from lastcall.cli.signing_key import signing_key
@@ -47,6 +49,6 @@ def root() -> None:
 
 for command in (
     *(serve, demo, user, session, account, key, signing_key),
-    *(migrate, doctor, purge),
+    *(migrate, copy, restored, doctor, purge),
 ):
     root.add_command(command)

@@ -1,5 +1,6 @@
 """Serving, for `serve` and `demo`: the socket, the processes, the signals, the first answer."""
 
+import asyncio
 import contextlib
 import errno
 import signal
@@ -19,9 +20,11 @@ if sys.platform != "win32":
 
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors.multiprocess import Multiprocess
+from uvicorn.supervisors import multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from lastcall.cli.worker import FeedProtocol, LimitedProtocol
+from lastcall.clock import lease_clock
 from lastcall.credentials import LOOPBACK
 from lastcall.errors import Error
 from lastcall.leases.messages import LONGEST
@@ -30,9 +33,15 @@ from lastcall.settings import Settings, export, share_counts
 if TYPE_CHECKING:
     from types import FrameType
 
+    from lastcall.http.app import App
+
 BACKLOG: Final = 2048
 PING_SECONDS: Final = 20.0
 """How often a verifier is asked whether it is there, and how long it may take to say so."""
+DRAIN_SECONDS: Final = 4.0
+"""How long a server that is told to stop goes on serving at most, for those who have not heard."""
+QUIET_SECONDS: Final = 1.0
+"""After how long without a request it takes it that all have heard."""
 SHUTDOWN_SECONDS: Final = 5
 """How long requests under way may take to finish when the server stops."""
 WORKER_SECONDS: Final = 15
@@ -198,8 +207,50 @@ def _leave_no_core() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+class Draining(Server):
+    """Goes on serving when it is told to terminate, and says at `/readyz` that it won't, until
+    nobody asks for anything any more. At an interrupt it stops."""
+
+    _told_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
+        """Take a signal."""
+        super().handle_exit(sig, frame)
+        self._told_at = lease_clock() if sig == signal.SIGTERM else None
+
+    async def on_tick(self, counter: int) -> bool:
+        """Say whether it is over: ten times a second."""
+        if not await super().on_tick(counter):
+            return False
+        app: App = self.config.loaded_app
+        app.drain()
+        return (
+            self._told_at is None
+            or app.quiet_for() >= QUIET_SECONDS
+            or lease_clock() - self._told_at >= DRAIN_SECONDS
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take in whoever is connected before the sockets close: they may have asked already."""
+        loop = asyncio.get_running_loop()
+        for accepted in [one for listening in sockets or () for one in _waiting(listening)]:
+            taking = loop.create_task(loop.connect_accepted_socket(self._protocol, accepted))
+            taking.add_done_callback(lambda taken: taken.result()[1].shutdown())
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> LimitedProtocol:
+        return LimitedProtocol(self.config, self.server_state, self.lifespan.state)
+
+
+def _waiting(listening: socket.socket) -> Iterator[socket.socket]:
+    with contextlib.suppress(OSError):  # nobody, or nobody any more
+        while True:
+            accepted, _ = listening.accept()
+            yield accepted
+
+
 def _run_one(config: Config, listener: Listener) -> bool:
-    server = Server(config)
+    server = Draining(config)
 
     def stop(_number: int, _frame: "FrameType | None") -> None:
         server.should_exit = True
@@ -215,11 +266,22 @@ def _run_one(config: Config, listener: Listener) -> bool:
 
 
 def _run_many(config: Config, listener: Listener) -> bool:
+    multiprocess.Process = _Worker  # type: ignore[misc]  # it takes no other kind as an argument
     workers = _Workers(config, [listener.socket])
     with tempfile.TemporaryDirectory(prefix="lastcall-counts-") as folder:
         share_counts(Path(folder))
         workers.run()
     return all(process.exitcode != STARTUP_FAILURE for process in workers.processes)
+
+
+class _Worker(Process):
+    """A worker process: it drains too."""
+
+    @property
+    def server(self) -> Server:
+        if self._server is None:
+            self._server = Draining(self.config)
+        return self._server
 
 
 class _Workers(Multiprocess):
@@ -235,6 +297,12 @@ class _Workers(Multiprocess):
             super().init_processes()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def terminate_all(self) -> None:
+        # Else whoever connects once all workers have closed theirs would wait for nobody.
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
 
 
 def _announce(listener: Listener, ready: Callable[[], None], over: threading.Event) -> None:

@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -31,6 +31,8 @@ PIECE: Final = 8 * 1024
 """Bytes that the parser is given at once: one read may hold four times the limit."""
 HEAD_SECONDS: Final = 10.0
 """How long a connection may take to send a request's line and headers."""
+LINGER_SECONDS: Final = 0.1
+"""How long a connection may be idle once the server takes no others."""
 
 
 def app() -> "ASGIApp":
@@ -49,6 +51,36 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+class Gathered:
+    """A transport that sends in one piece what is written within one turn of the event loop: an
+    answer's head and its body, for which the system and the client would else be called twice."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._waiting: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send it with the end of this turn."""
+        if not self._waiting:
+            self._loop.call_soon(self._send)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        """Send what waits, then close."""
+        self._send()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+    def _send(self) -> None:
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        if data and not self._transport.is_closing():  # else whoever asked has gone meanwhile
+            self._transport.write(data)
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """HTTP/1.1, with bounds on the size of a request's head and on the time that it takes."""
 
@@ -58,6 +90,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a request."""
         super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", Gathered(transport, self.loop))
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -90,17 +123,20 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Finish a head."""
+        """Finish a head. A server that is being stopped answers on a connection once more."""
         self._stop_timer()
         super().on_headers_complete()
+        if getattr(self.app, "draining", False) and not self.parser.should_upgrade():
+            self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
-        """Let what is under way finish, and the streams of open pages end."""
+        """Let what is under way finish, and the streams of open pages end. What is on its way on a
+        connection that looks idle is taken."""
         from lastcall.http.app import App
 
         if isinstance(self.app, App):
             self.app.hang_up()
-        super().shutdown()
+        self.loop.call_later(LINGER_SECONDS, super().shutdown)
 
     def _expect_head(self) -> None:
         self._head = 0
@@ -122,7 +158,21 @@ class LimitedProtocol(HttpToolsProtocol):
 
 class FeedProtocol(WebSocketsSansIOProtocol):
     """WebSocket, where a handshake that is refused with a proper answer is no error of the server:
-    uvicorn would log one each time, for any stranger."""
+    uvicorn would log one each time, for any stranger. A verifier has a moment to go over to another
+    server before its connection ends."""
+
+    def shutdown(self) -> None:
+        """End it, once its verifier had the time to go."""
+        from lastcall.http.app import App
+
+        if isinstance(self.app, App) and self.app.hang_up():
+            self.loop.call_later(HANDOVER_SECONDS, self._end)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
 
     async def send(self, message: "ASGISendEvent") -> None:
         """Say something; a refusal's last piece completes the handshake."""
@@ -131,6 +181,8 @@ class FeedProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
 
+HANDOVER_SECONDS: Final = 2.0
+"""How long a verifier may take to find another server when this one stops."""
 _TOKEN: Final = re.compile(r"(lc[rk]_|eyJ)[A-Za-z0-9_.-]+")
 """A refresh token, a service key or a JWT."""
 

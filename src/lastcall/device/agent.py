@@ -33,16 +33,6 @@ ACCEPT_CH: Final = "Sec-CH-UA-Platform-Version, Sec-CH-UA-Full-Version-List, Sec
 `Critical-CH`. The other hints read here are sent unasked. The model is not asked for: nothing here
 needs it."""
 
-HINT_HEADERS: Final = (
-    "sec-ch-ua",
-    "sec-ch-ua-mobile",
-    "sec-ch-ua-platform",
-    "sec-ch-ua-platform-version",
-    "sec-ch-ua-full-version-list",
-    "sec-ch-ua-form-factors",
-)
-"""The request headers worth keeping, to read a session again when the rules are better."""
-
 
 _SYSTEMS = {
     "Mac OS X": "macOS",

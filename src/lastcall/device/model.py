@@ -1,7 +1,17 @@
 """What a session runs on and where it is: the values, without the data behind them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+HINT_HEADERS: Final = (
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+    "sec-ch-ua-platform-version",
+    "sec-ch-ua-full-version-list",
+    "sec-ch-ua-form-factors",
+)
+"""The request headers worth keeping, to read a session again when the rules are better."""
 
 DeviceType = Literal["desktop", "mobile", "tablet", "tv", "unknown"]
 

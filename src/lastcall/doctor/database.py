@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import InvalidRequestError
@@ -16,7 +16,7 @@ from lastcall.doctor.check import Check, failed, ok, problem, sentence, skipped,
 from lastcall.doctor.machine import Machine, owner
 from lastcall.errors import SettingsError, StoreError, Unavailable
 from lastcall.settings import Settings
-from lastcall.stores import inspection, opening
+from lastcall.stores import inspection, opening, place
 from lastcall.stores.inspection import Facts, Holder, Journal
 
 FILE: Final = ("database", "ownership", "modes", "disk space")
@@ -33,6 +33,8 @@ class Found:
     """What is known of the database; what isn't is None."""
 
     path: Path | None = None
+    secret_file: Path | None = None
+    """Where the secret file lies unless a setting says otherwise."""
     journal: Journal | None = None
     facts: Facts | None = None
     durable: bool | None = None
@@ -43,7 +45,7 @@ class Found:
 def examine(settings: Settings, machine: Machine) -> tuple[list[Check], Found]:
     """Look at the file, then into it."""
     try:
-        path = opening.sqlite_path(settings.database_url)
+        path = place.sqlite_path(settings.database_url)
     except SettingsError as error:
         return [
             failed("database", error, "Set LASTCALL_DATABASE_URL."),
@@ -52,7 +54,7 @@ def examine(settings: Settings, machine: Machine) -> tuple[list[Check], Found]:
     file, journal = _file(path)
     if journal is None:
         because = "there is no usable database file"
-        return [file, *skipped((*FILE[1:], *CONTENT), because)], Found(path, because=because)
+        return [file, *skipped((*FILE[1:], *CONTENT), because)], _of(path, because=because)
     checks = [file]
     for name, check in zip(FILE[1:], (_ownership, _modes, _space), strict=True):
         try:
@@ -61,6 +63,10 @@ def examine(settings: Settings, machine: Machine) -> tuple[list[Check], Found]:
             checks.append(_unseen(name, error))
     content, found = _content(path, journal, machine)
     return [*checks, *content], found
+
+
+def _of(path: Path, **known: Any) -> Found:  # noqa: ANN401  what a `Found` holds
+    return Found(path, place.SqlitePlace(path).secret_file, **known)
 
 
 def folder_of(path: Path) -> Path:
@@ -148,7 +154,7 @@ def _modes(path: Path) -> Check:
     name, folder = "modes", folder_of(path)
     files = [file for file in (path, *inspection.beside(path)) if file.exists()]
     modes = {file: stat.S_IMODE(file.stat().st_mode) for file in files}
-    refused = [file for file, mode in modes.items() if mode & opening.OTHERS]
+    refused = [file for file, mode in modes.items() if mode & place.OTHERS]
     if refused:
         return problem(
             name,
@@ -184,7 +190,7 @@ def _space(path: Path) -> Check:
 
 def _content(path: Path, journal: Journal, machine: Machine) -> tuple[list[Check], Found]:
     because = "the database can't be read"
-    unread = Found(path, journal, because=because)
+    unread = _of(path, journal=journal, because=because)
     try:
         holder = _stuck(path, machine.wait)
     except OSError as error:
@@ -195,9 +201,15 @@ def _content(path: Path, journal: Journal, machine: Machine) -> tuple[list[Check
     try:
         with inspection.reading(path, journal, machine.wait) as db:
             integrity = _integrity(path, db)
-            schema, facts = _schema(path, db, machine.clock.now())
+            schema, facts = check_schema(str(path), db, machine.clock.now())
             because = "the database can't be used as it is"
-            found = Found(path, journal, facts, inspection.durable(db), because)
+            found = _of(
+                path,
+                journal=journal,
+                facts=facts,
+                durable=inspection.durable(db),
+                because=because,
+            )
             return [lock, integrity, schema], found
     except (Unavailable, StoreError) as error:
         if "busy" in str(error):
@@ -263,7 +275,8 @@ def _unreadable(error: Unavailable | StoreError) -> Check:
     )
 
 
-def _schema(path: Path, db: Connection, now: datetime) -> tuple[Check, Facts | None]:
+def check_schema(name_of: str, db: Connection, now: datetime) -> tuple[Check, Facts | None]:
+    """Check that a database is this version's, and read what it says of itself."""
     name = "schema"
     state = opening.state(db)
     current, ours = opening.revisions(db)
@@ -282,7 +295,7 @@ def _schema(path: Path, db: Connection, now: datetime) -> tuple[Check, Facts | N
     if state == "foreign":
         return problem(
             name,
-            f"{path} holds tables that are not lastcall's",
+            f"{name_of} holds tables that are not lastcall's",
             "Name another database with LASTCALL_DATABASE_URL.",
         ), None
     if state == "empty":
@@ -293,7 +306,9 @@ def _schema(path: Path, db: Connection, now: datetime) -> tuple[Check, Facts | N
         return ok(name, f"this version's ({ours})"), inspection.read_facts(db, now)
     except (InvalidRequestError, LookupError, OverflowError, TypeError, ValueError):
         return problem(
-            name, "the tables are lastcall's, and what is in them can't be read", _restore(path)
+            name,
+            "the tables are lastcall's, and what is in them can't be read",
+            "Stop the server, keep a copy, and restore a backup.",
         ), None
 
 

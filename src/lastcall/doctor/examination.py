@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from lastcall.doctor import clocks, data, database, durability, keys, people, reach
+from lastcall.doctor import clocks, data, database, durability, keys, people, postgres, reach
 from lastcall.doctor.check import Check, skipped
 from lastcall.doctor.configuration import (
     check_issuer,
@@ -14,6 +14,7 @@ from lastcall.doctor.configuration import (
 from lastcall.doctor.database import Found
 from lastcall.doctor.machine import Machine
 from lastcall.settings import Settings
+from lastcall.stores.place import is_postgres
 
 
 def examine(
@@ -28,7 +29,12 @@ def examine(
     if settings is None:
         return (first, *_without(machine))
     now = machine.clock.now()
-    file, found = database.examine(settings, machine)
+    if is_postgres(settings.database_url):
+        file, found = postgres.examine(settings, machine)
+        lasting: Sequence[Check] = ()
+    else:
+        file, found = database.examine(settings, machine)
+        lasting = durability.examine(found, machine)
     issuer = (
         skipped(("issuer",), found.because)
         if found.facts is None
@@ -38,7 +44,7 @@ def examine(
         first,
         check_policy(settings),
         *file,
-        *durability.examine(found, machine),
+        *lasting,
         *keys.examine(settings.secret_file, found, now),
         *clocks.examine(found, machine),
         *data.examine(settings.city_db, now),

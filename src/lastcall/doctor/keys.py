@@ -25,10 +25,10 @@ _LATE: Final = timedelta(days=7)
 
 def examine(secret_file: Path | None, found: Found, now: datetime) -> tuple[Check, ...]:
     """Check the secret file, then what it opens."""
-    if found.path is None:
+    path = secret_file or found.secret_file
+    if path is None or found.secret_file is None:
         return skipped((FILE, SIGNING), found.because)
-    path = opening.secret_path(found.path, secret_file)
-    if found.journal is None and not path.exists():
+    if found.path is not None and found.journal is None and not path.exists():
         return skipped((FILE, SIGNING), found.because)
     secret, secrets = _secret(path, found)
     if found.facts is None:

@@ -10,11 +10,11 @@ from math import isfinite
 from typing import Final
 
 from lastcall.clock import Clock
+from lastcall.errors import Unavailable
 from lastcall.events import Event, Position
 from lastcall.feed import about, translation
 from lastcall.leases.barrier import Outsider, Progress
 from lastcall.leases.node import NodeSide
-from lastcall.leases.view import born_settled
 from lastcall.metrics import Metrics
 from lastcall.sessions.endings import Confirmation, Termination
 from lastcall.stores import base
@@ -58,6 +58,12 @@ class Confirmations:
         self._outcomes: dict[Position, Outcome] = {}
         """The newest that are."""
         self._moved = asyncio.Event()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Have all who wait, and will, be told how far it is: the server is stopping."""
+        self._stopped = True
+        self.look()
 
     def expect(self, events: Sequence[Event], now: float) -> None:
         """These were committed by this process, and are durable."""
@@ -121,7 +127,7 @@ class Confirmations:
                 return outcome.progress
             moved, now = self._moved, self._clock.lease()
             progress = barrier.progress(position, now)
-            if progress.state == "confirmed" or now >= until:
+            if progress.state == "confirmed" or now >= until or self._stopped:
                 return progress
             left = min(until - now, progress.certain_in)
             if isinstance(barrier, Outsider):
@@ -134,15 +140,26 @@ class Confirmations:
 
     async def _outsider(self, position: Position) -> Outsider:
         """Look on from a process that does not serve: it has no verifiers and no view, and waits
-        for the rows of those that serve. What it asks about, it has committed or read here."""
+        for the rows of those that serve. What it asks about, it has committed or can read here."""
+        durable = await self._durable()
         part = await self._store.read_log(position.seq)
         timelines = translation.timelines(part)
         outsider = Outsider(self._lease, part.log.position.epoch, timelines)
-        if not born_settled(timelines):
+        if not part.log.settled:
             outsider.barrier.meet(self._clock.lease())
-        outsider.barrier.durable(position.seq, self._clock.lease())
+        if durable:
+            outsider.barrier.durable(position.seq, self._clock.lease())
         await self._look(outsider)
         return outsider
+
+    async def _durable(self) -> bool:
+        """See to it that what was read here is durable; False where that is unknown (rule 15)."""
+        if self._store.deposable:  # elsewhere it was when it could be read
+            try:
+                await self._store.commit(base.MakeDurable())
+            except Unavailable:
+                return False
+        return True
 
     async def _look(self, outsider: Outsider) -> None:
         nodes = await self._store.nodes()

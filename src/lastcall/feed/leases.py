@@ -40,7 +40,7 @@ from lastcall.leases.messages import (
     read_from_verifier,
 )
 from lastcall.leases.node import Cut, NodeSide, Remove, Send
-from lastcall.leases.view import View, born_settled
+from lastcall.leases.view import View
 from lastcall.metrics import Metrics
 from lastcall.signing import Signing
 from lastcall.stores import base
@@ -132,8 +132,12 @@ class Leases:
         """The newest connection of each verifier, by its account and name."""
         self._numbers = count(1)
         self._version: int | None = None
+        self._settled = True
+        """Whether the store calls its timeline so."""
         self._told: Position | None = None
         """What this node's row says that it has acknowledged."""
+        self._recalled = False
+        """Whether verifiers were asked to go over to another node."""
         self._renewed_at = float("-inf")
         self._forgot_at = float("-inf")
         self._woken = asyncio.Event()
@@ -146,6 +150,7 @@ class Leases:
     async def start(self) -> None:
         """Register, read the log, get a lease, and go on by itself. Raises Unavailable."""
         if self._side is None:  # else an earlier start got as far as that
+            self._store.watch(self._woken.set)
             await self._begin()
         await self._renew()
         self._task = asyncio.create_task(self._run())
@@ -167,10 +172,20 @@ class Leases:
             with contextlib.suppress(LostRace, Unavailable):
                 await self._leave(side)
 
-    def stop(self) -> None:
-        """Close the connections of verifiers: the server is stopping. Their leases go on."""
+    def stop(self) -> bool:
+        """Ask the verifiers to go over to another node, if there is one: the server is stopping.
+        Else close their connections; their leases go on (docs/decisions/0035). Whether they were
+        asked, and have a moment for it."""
+        side = self._side
+        if side is not None and self._connections and side.others(self._clock.lease()):
+            if not self._recalled:
+                self._recalled = True
+                side.give_back()
+                self._deliver(side)
+            return True
         for connection in self._connections.values():
             connection.cut(GOING_AWAY)
+        return False
 
     @property
     def side(self) -> NodeSide:
@@ -206,6 +221,8 @@ class Leases:
         """Give what this node knows, with a lease: renewed first if it has run out (rule 16).
 
         Raises Unavailable."""
+        if self._task is not None and self.side.leased(self._clock.lease()):
+            return self.side.view
         async with self._requiring:  # of many who ask at once, one renews
             if self._task is None:  # nobody has started a mounted application
                 await self.start()
@@ -214,6 +231,12 @@ class Leases:
         if not self.side.leased(self._clock.lease()):
             raise Unavailable("this server has no lease from its database")
         return self.side.view
+
+    async def require_reads(self) -> None:
+        """See to it that a read decides: with a lease, where another database may have replaced
+        the one that is read (rule 16). Raises Unavailable."""
+        if self._store.deposable:
+            await self.require()
 
     async def nodes(self) -> tuple[int, tuple["NodeState", ...]]:
         """Give the log's end, and all nodes, with what they tell."""
@@ -305,7 +328,16 @@ class Leases:
         if due or (self._behind(side) and self._acknowledged(side) != self._told):
             await self._renew()
         self._tidy(side, now)
+        await self._settle(side)
         self._confirmations.look()
+
+    async def _settle(self, side: NodeSide) -> None:
+        """Call the timeline settled for who comes later, once this node has waited (rule 6)."""
+        if not self._settled and side.settled(self._clock.lease()):
+            at = side.view.position
+            with contextlib.suppress(LostRace):  # it has gone on to another one
+                await self._store.commit(base.SettleTimeline(at.epoch, at.timeline))
+                self._settled = True
 
     def _tidy(self, side: NodeSide, now: float) -> None:
         side.tidy(now)
@@ -316,18 +348,18 @@ class Leases:
         """Be a new node: registered, with the log as it is now, and without a lease (rule 8)."""
         name = new_node_id(self._entropy)
         await self._store.commit(base.RegisterNode(name, timedelta(seconds=self._lease)))
-        view = await self._load()
+        view, self._settled = await self._load()
         self._told = None
         if self._side is None:
             self._side = self._confirmations.side = NodeSide(name, self._lease, view)
         else:
             self._side.fenced(name, view, self._clock.lease())
-        if not born_settled(view.timelines):
+        if not self._settled:
             self._side.unsettled(self._clock.lease())
         self._deliver(self._side)
 
-    async def _load(self) -> View:
-        """Read all that is in force."""
+    async def _load(self) -> tuple[View, bool]:
+        """Read all that is in force, and whether its timeline is settled."""
         # The keys first: what changes in between is among the events.
         ring = await self._signing.refresh()
         part = await self._store.read_log(0, since=self._clock.now() - self._remembered)
@@ -336,7 +368,7 @@ class Leases:
             for account, event in translation.log(part, ring.jwk).events:
                 view.apply(account, event)
             if view.seq >= part.log.position.seq:
-                return view
+                return view, part.log.settled
             part = await self._store.read_log(view.seq)
 
     async def _read(self) -> None:
@@ -355,15 +387,16 @@ class Leases:
                 try:
                     part_of = translation.log(part, ring.jwk)
                     side.read(part_of, begun, self._clock.lease(), self._store_now())
-                    # On SQLite what can be read is durable (docs/decisions/0023).
-                    side.durable(side.view.position, self._clock.lease())
+                    if not self._store.deposable:  # what can be read there is durable
+                        side.durable(side.view.position, self._clock.lease())
                 except ProtocolError:
                     log.warning("the database holds another log than before; it is read anew")
-                    side.replace(await self._load(), self._clock.lease())
+                    view, _ = await self._load()
+                    side.replace(view, self._clock.lease())
                 self._deliver(side)
                 if side.view.seq >= part.log.position.seq:
                     break
-            self._version = part.version
+            self._version, self._settled = part.version, part.log.settled
             side.see(translation.rows(part.nodes), part.log.position, self._clock.lease())
             self._deliver(side)
             await self._remove(side)

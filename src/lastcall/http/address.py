@@ -1,6 +1,7 @@
 """Whose request is it: the client's address, through the proxies that the operator trusts."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.requests import HTTPConnection
@@ -26,13 +27,21 @@ def client_address(request: HTTPConnection, trusted: Sequence[Network]) -> str |
 
 def nearest(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str | None:
     """Walk from the peer to the left over `X-Forwarded-For`; what is no address ends the walk."""
+    if not forwarded:
+        return _alone(peer)
     found = _parse(peer)
-    hops = ",".join(forwarded).split(",")[-_HOPS:] if forwarded else []
+    hops = ",".join(forwarded).split(",")[-_HOPS:]
     while found is not None and hops and any(found in network for network in trusted):
         hop = _parse(hops.pop())
         if hop is None:
             break
         found = hop
+    return str(found) if found is not None else None
+
+
+@lru_cache(maxsize=1024)  # a client asks several times, over one connection or some
+def _alone(peer: str) -> str | None:
+    found = _parse(peer)
     return str(found) if found is not None else None
 
 

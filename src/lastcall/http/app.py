@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
@@ -22,15 +23,16 @@ from lastcall.errors import (
     TokenMissing,
     Unavailable,
 )
-from lastcall.http import feed, problems, well_known
+from lastcall.http import feed, health, problems, well_known
 from lastcall.http.endpoint import API, AnyEndpoint, by_path
 from lastcall.http.headers import SecurityHeaders
-from lastcall.http.local import local_path
-from lastcall.http.mounted import NodeVerifier, Serving
+from lastcall.http.mounted import NodeVerifier, Serving, Within
 from lastcall.http.site import KEY, Site, base_path, site_of
 from lastcall.ids import AccountId
+from lastcall.local import local_path
 from lastcall.node import Node
 from lastcall.problems import MethodNotAllowed, Problem, UpgradeRequired, headers_of, problem_of
+from lastcall.remote.sessions import SessionsOver
 from lastcall.settings import Settings
 
 log = logging.getLogger("lastcall.http")
@@ -57,23 +59,29 @@ class App:
         closes: bool = True,
         lease_clock: Callable[[], float] = lease_clock,
     ) -> None:
-        # A fixed path goes before one that has a parameter in the same place.
-        paths = sorted(by_path(endpoints).items(), key=lambda item: "{" in item[0])
+        resources = {
+            path: _Resource(path, methods, error_page)
+            for path, methods in by_path(endpoints).items()
+        }
         self._base = settings.base_path
         self._open_node = open_node
         self._opening = asyncio.Lock()
         self._site: Site | None = None
         self._closes = closes
+        self._asked_at = float("-inf")
+        """When a request came last."""
         self._lease_clock = lease_clock
-        self._serving = Serving(self._node)
+        self._serving = Serving(self._node, settings.public_url)
         self._verifier = NodeVerifier(self._serving, None, lease_clock)
         self._error_page = error_page
-        router = Router(
-            [Route(path, _Resource(path, methods, error_page)) for path, methods in paths],
+        # A fixed path goes before one that has a parameter in the same place. It is looked up: a
+        # router tries one after another, a microsecond each.
+        self._fixed = {path: found for path, found in resources.items() if "{" not in path}
+        self._routed = Router(
+            [Route(path, found) for path, found in resources.items() if "{" in path],
             redirect_slashes=False,
             default=self._nowhere,
-        )
-        self._routed = router.app
+        ).app
         self._http = SecurityHeaders(
             self._serve, secure=settings.secure, own_origin=not settings.base_path
         )
@@ -85,7 +93,7 @@ class App:
                 await self._live(receive, send)
             case "http":
                 await self._http(scope, receive, send)
-            case "websocket" if self._path(scope) == feed.PATH:
+            case "websocket" if _path(self._rooted(scope)) == feed.PATH:
                 await self._feed(scope, receive, send)
             case _:
                 await receive()  # the handshake's own message
@@ -103,6 +111,15 @@ class App:
                     self._serving.opened(node)
         return self._site
 
+    async def setup_url(self) -> str | None:
+        """Give a link for whoever starts the application: with it the first owner sets up their
+        organisation, once, within the hour. None where there is one already.
+
+        Raises what `open` raises.
+        """
+        offered = await (await self._node()).links.offer_setup()
+        return f"{self._serving.public_url}/setup?token={offered[0]}" if offered else None
+
     @property
     def metadata_route(self) -> Route:
         """The route of the server's metadata for the root of an application that has this one
@@ -119,15 +136,38 @@ class App:
         """Do the same for one account; tokens of the others are refused."""
         return NodeVerifier(self._serving, AccountId(account_id), self._lease_clock)
 
+    def sessions(self, account: str | None = None) -> SessionsOver:
+        """Start and end sessions of an application's own users in this process, as
+        `lastcall.Sessions` does elsewhere, without a key. They belong to the account of this name,
+        which is added where it isn't there; or else to the only one."""
+        return SessionsOver(Within(self, self._serving, account))
+
     async def _node(self) -> Node:
         return (await self.open()).node
 
-    def hang_up(self) -> None:
-        """End what never ends by itself, the streams of open pages and the feeds of verifiers: the
-        server is stopping."""
+    def drain(self) -> None:
+        """Say at `/readyz` from now on that the server is being stopped; all else goes on."""
         if self._site is not None:
-            self._site.node.live.stop()
-            self._site.node.leases.stop()
+            self._site = replace(self._site, draining=True)
+
+    @property
+    def draining(self) -> bool:
+        """Whether it says so."""
+        return self._site is not None and self._site.draining
+
+    def quiet_for(self) -> float:
+        """For how many seconds nobody has asked for anything, but whether all is well."""
+        return self._lease_clock() - self._asked_at
+
+    def hang_up(self) -> bool:
+        """End what never ends by itself, the streams of open pages and the feeds of verifiers, and
+        what may wait for long, those who wait for a confirmation: the server is stopping. Whether
+        verifiers were asked to go over to another node."""
+        if self._site is None:
+            return False
+        self._site.node.live.stop()
+        self._site.node.confirmations.stop()
+        return self._site.node.leases.stop()
 
     async def close(self) -> None:
         """Close the node that was opened here."""
@@ -160,15 +200,18 @@ class App:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def note(message: Message) -> None:
+        def note(message: Message) -> Awaitable[None]:
             nonlocal started
             started = True
-            await send(message)
+            return send(message)
 
         scope = self._rooted(scope)
+        path = _path(scope)
+        if path not in health.PATHS:
+            self._asked_at = self._lease_clock()
         try:
             scope[KEY] = self._site or await self.open()
-            await self._routed(scope, receive, note)
+            await self._fixed.get(path, self._routed)(scope, receive, note)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001  reported, and answered or broken off
@@ -193,11 +236,6 @@ class App:
             return
         await feed.serve({**scope, KEY: site}, receive, send)
 
-    def _path(self, scope: Scope) -> str:
-        rooted = self._rooted(scope)
-        path: str = rooted["path"]
-        return path.removeprefix(rooted.get("root_path", ""))
-
     def _rooted(self, scope: Scope) -> Scope:
         """Take the public URL's path for the root, where a proxy passes it on."""
         path: str = scope["path"]
@@ -207,13 +245,19 @@ class App:
 
     async def _nowhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = _path(scope)
         if path == feed.PATH:
             await problems.answer(UpgradeRequired())(scope, receive, send)
             return
         person = "text/html" in request.headers.get("accept", "") and not path.startswith(API)
         response = _refuse(request, NotFound(), self._error_page if person else None)
         await response(scope, receive, send)
+
+
+def _path(scope: Scope) -> str:
+    """Give the path under the root."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 class _Resource:
@@ -280,7 +324,7 @@ def _turn_back(endpoint: AnyEndpoint, request: Request, error: Exception) -> Res
     base = base_path(request)
     back = base + endpoint.back
     if endpoint.method == "GET":
-        path = quote(request.scope["path"].removeprefix(request.scope.get("root_path", "")))
+        path = quote(_path(request.scope))
         query = request.scope["query_string"].decode("latin-1")
         back = local_path(f"{base}{path}?{query}" if query else base + path, back)
     return RedirectResponse(f"{base}{way}?next={quote(back)}", 303)

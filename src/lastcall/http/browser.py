@@ -10,9 +10,10 @@ from starlette.responses import Response
 from lastcall.audit import Origin
 from lastcall.errors import Error, InvalidToken
 from lastcall.http import wire
-from lastcall.http.cookies import Name, new_device
+from lastcall.http.cookies import Cookie, Name, new_device
 from lastcall.http.endpoint import Call, reply
 from lastcall.sessions.minting import Tokens
+from lastcall.sessions.model import SignIn
 
 log = logging.getLogger("lastcall.http")
 
@@ -29,16 +30,36 @@ def device_of(call: AnyCall) -> bytes:
 async def settle(call: AnyCall, response: Response, tokens: Tokens, device: bytes) -> Response:
     """Put a session that has just begun into the browser, in the place of the one that it held,
     which ends (ASVS 7.2.4)."""
-    previous = _cookie(call, "refresh") if call.by_cookie else None
-    if previous is not None:
-        try:
-            await call.node.sessions.endings.sign_out_refresh(previous, visitor(call))
-        except Error as error:
-            # The new session stands; the old one is in its user's list and runs out by itself.
-            log.warning("the session that was replaced at a sign-in goes on: %s", error.code)
-    call.cookies.set_tokens(response, tokens)
-    call.cookies.set_device(response, device, call.node.secrets.device)
+    await end_replaced(call, _cookie(call, "refresh") if call.by_cookie else None, call.seen())
+    call.cookies.set(response, *_cookies(call, tokens, device))
     return response
+
+
+async def end_replaced(call: AnyCall, refresh: str | None, seen: SignIn) -> None:
+    """End the session that a browser held until now, by its refresh token."""
+    if refresh is None:
+        return
+    try:
+        origin = call.node.sessions.origin_of(seen)
+        await call.node.sessions.endings.sign_out_refresh(refresh, origin)
+    except Error as error:
+        # The new session stands; the old one is in its user's list and runs out by itself.
+        log.warning("the session that was replaced at a sign-in goes on: %s", error.code)
+
+
+def handed_over(call: AnyCall, tokens: Tokens, device: bytes) -> tuple[wire.Cookie, ...]:
+    """Write the cookies of a session that has just begun, for a service that sets them in a browser
+    by itself."""
+    secure = call.cookies.secure
+    return tuple(
+        wire.Cookie(name=one.name, value=one.value, max_age=one.age, secure=secure)
+        for one in _cookies(call, tokens, device)
+    )
+
+
+def _cookies(call: AnyCall, tokens: Tokens, device: bytes) -> tuple[Cookie, ...]:
+    key = call.node.secrets.device
+    return (*call.cookies.of_tokens(tokens), call.cookies.of_device(device, key))
 
 
 async def end_session(call: AnyCall) -> None:
@@ -77,10 +98,15 @@ def say(
     in_cookies: bool,
     whose: wire.User | UnsetType = UNSET,
     others: wire.Termination | UnsetType | None = UNSET,
+    cookies: tuple[wire.Cookie, ...] | UnsetType = UNSET,
 ) -> Response:
     """Answer tokens in the body, or what is said of them there when they go as cookies."""
     policy = call.node.sessions.policy
-    return reply(wire.tokens(tokens, policy, in_cookies=in_cookies, whose=whose, others=others))
+    return reply(
+        wire.tokens(
+            tokens, policy, in_cookies=in_cookies, whose=whose, others=others, cookies=cookies
+        )
+    )
 
 
 def give(

@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from lastcall.audit import Origin
 from lastcall.credentials import SAFE
-from lastcall.device.agent import HINT_HEADERS, HINT_LIMIT, USER_AGENT_LIMIT
+from lastcall.device.agent import HINT_LIMIT, USER_AGENT_LIMIT
+from lastcall.device.model import HINT_HEADERS
 from lastcall.errors import Error
 from lastcall.http.address import client_address
 from lastcall.http.bodies import Empty, read_form, read_json, read_query

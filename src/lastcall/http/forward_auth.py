@@ -5,8 +5,8 @@ this answers 200. The decision is that of `integrations.core`, by what this node
 lease (rule 16).
 """
 
-from dataclasses import replace
 from typing import Annotated, Final
+from urllib.parse import quote
 
 from msgspec import Meta, Struct
 from starlette.requests import Request
@@ -29,9 +29,11 @@ from lastcall.http.guard import ANYONE
 from lastcall.integrations.core import Answer, Asked, Visit
 from lastcall.integrations.starlette import asked_by
 
-METHOD: Final = ("x-forwarded-method", "x-original-method")
-TARGET: Final = ("x-forwarded-uri", "x-original-uri")
+METHOD: Final = (b"x-forwarded-method", b"x-original-method")
+TARGET: Final = (b"x-forwarded-uri", b"x-original-uri")
 """What proxies call the method and the target of the request that they ask about."""
+_PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+"""What is left as it is in an external id; all else is percent-encoded UTF-8 (RFC 3986, 2.1)."""
 
 
 class Wanted(Struct):
@@ -70,19 +72,35 @@ async def forward_auth(call: Call[None, None, Wanted]) -> Response:
 def _passes(visit: Visit, wanted: Wanted) -> Answer:
     """Tell the service who asks. Raises what `Visit.require` does."""
     if not wanted.required and visit.session is None:
-        return Answer(200, ())
+        return _NOBODY
     session = visit.require(*wanted.role, max_age=wanted.max_age)
     if wanted.account is not None and session.account_id != wanted.account:
         raise InvalidToken
+    return _about(
+        session.user_id,
+        session.id,
+        session.account_id,
+        ",".join(session.roles),
+        quote(session.external_id or "", safe=_PRINTABLE),
+    )
+
+
+def _about(user: str, session: str, account: str, roles: str, external_id: str) -> Answer:
+    """Tell all of it, if only that it is empty: for a header that isn't there, some proxies (Caddy
+    2.6) pass on the name of their own variable."""
     return Answer(
         200,
         (
-            ("x-lastcall-user", session.user_id),
-            ("x-lastcall-session", session.id),
-            ("x-lastcall-account", session.account_id),
-            ("x-lastcall-roles", ",".join(session.roles)),
+            ("x-lastcall-user", user),
+            ("x-lastcall-session", session),
+            ("x-lastcall-account", account),
+            ("x-lastcall-roles", roles),
+            ("x-lastcall-external-id", external_id),
         ),
     )
+
+
+_NOBODY: Final = _about("", "", "", "", "")
 
 
 def _told(answer: Answer) -> Answer:
@@ -97,18 +115,20 @@ def _told(answer: Answer) -> Answer:
 def _asked(request: Request) -> Asked:
     asked = asked_by(request.scope)
     # Of an unknown method it is taken to change something: only own pages may ask by cookies.
-    method = _one(asked, METHOD) or "unknown"
-    target = _one(asked, TARGET) or "/"
-    return replace(asked, method=method, target=lambda: target)
+    asked.method = _one(request, METHOD) or "unknown"
+    target = _one(request, TARGET) or "/"
+    asked.target = lambda: target
+    return asked
 
 
-def _one(asked: Asked, names: tuple[str, ...]) -> str | None:
+def _one(request: Request, names: tuple[bytes, ...]) -> str | None:
     """Give what the proxy says by one of these headers. Raises InvalidRequest for two that differ:
     the client has added one."""
-    values = {value for name in names for value in asked.headers(name)}
+    values = {value for name, value in request.scope["headers"] if name in names}
     if len(values) > 1:
-        raise InvalidRequest(FieldError(names[0], "repeated", "the headers contradict each other"))
-    return values.pop() if values else None
+        text = "the headers contradict each other"
+        raise InvalidRequest(FieldError(names[0].decode(), "repeated", text))
+    return values.pop().decode("latin-1") if values else None
 
 
 ENDPOINTS: list[AnyEndpoint] = [

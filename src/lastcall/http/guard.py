@@ -35,6 +35,8 @@ class Who(Generic[P_co]):
     schemes: tuple[str, ...]
     refuses: tuple[type[Error], ...] = ()
     """What it refuses beyond what its schemes do."""
+    words: str = ""
+    """Who they are, for the OpenAPI document, which has no other place for roles and scopes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ async def require_session(request: Request) -> Caller:
     token = bearer(request) or site.cookies.read(request, "access")
     if token is None:
         raise TokenMissing
+    await site.node.leases.require_reads()
     return await site.node.sessions.authenticate(token)
 
 
@@ -97,8 +100,10 @@ async def require_service(request: HTTPConnection, scope: Scope) -> ServiceKey:
     token = bearer(request)
     if token is None:
         raise TokenMissing("this needs a service key")
+    node = site_of(request).node
+    await node.leases.require_reads()
     try:
-        return await site_of(request).node.services.authenticate(token, scope)
+        return await node.services.authenticate(token, scope)
     except TokenMissing as error:
         raise InvalidToken from error
 
@@ -107,15 +112,15 @@ async def _anyone(_request: Request) -> None:
     return None
 
 
-ANYONE: Final = Who(_anyone, ())
+ANYONE: Final = Who(_anyone, (), words="anybody")
 """Whoever comes. The handler learns nothing of a session."""
-VISITOR: Final = Who(look_for_session, ())
+VISITOR: Final = Who(look_for_session, (), words="anybody")
 """Whoever comes, and their session if there is one."""
-SESSION: Final = Who(require_session, ("bearer", "cookie"))
+SESSION: Final = Who(require_session, ("bearer", "cookie"), words="anybody signed in")
 """A live session."""
 
 
-def _session_of(require: Callable[[str], None], *, fresh: bool = False) -> Who[Caller]:
+def _session_of(require: Callable[[str], None], words: str, *, fresh: bool = False) -> Who[Caller]:
     """A live session whose role holds. The role is looked at before anything else that may stand
     against the call (http-api, Administration)."""
 
@@ -127,18 +132,19 @@ def _session_of(require: Callable[[str], None], *, fresh: bool = False) -> Who[C
         return caller
 
     proof = (ReauthenticationRequired,) if fresh else ()
-    return Who(admit, ("bearer", "cookie"), (Forbidden, *proof))
+    said = f"{words}, with a fresh proof" if fresh else words
+    return Who(admit, ("bearer", "cookie"), (Forbidden, *proof), said)
 
 
-FRESH_SESSION: Final = _session_of(lambda _role: None, fresh=True)
+FRESH_SESSION: Final = _session_of(lambda _role: None, "anybody signed in", fresh=True)
 """A live session of anybody, proved a moment ago."""
-ADMIN: Final = _session_of(require_admin)
+ADMIN: Final = _session_of(require_admin, "an admin or owner")
 """A live session of an admin or an owner."""
-FRESH_ADMIN: Final = _session_of(require_admin, fresh=True)
+FRESH_ADMIN: Final = _session_of(require_admin, "an admin or owner", fresh=True)
 """The same, proved a moment ago: for what changes something or takes it away."""
-OWNER: Final = _session_of(require_owner)
+OWNER: Final = _session_of(require_owner, "an owner")
 """A live session of an owner."""
-FRESH_OWNER: Final = _session_of(require_owner, fresh=True)
+FRESH_OWNER: Final = _session_of(require_owner, "an owner", fresh=True)
 """The same, proved a moment ago."""
 
 
@@ -148,7 +154,7 @@ def service(scope: Scope) -> Who[ServiceKey]:
     async def admit(request: Request) -> ServiceKey:
         return await require_service(request, scope)
 
-    return Who(admit, ("service",))
+    return Who(admit, ("service",), words=_with(scope))
 
 
 def perhaps_service(scope: Scope) -> Who[ServiceKey | None]:
@@ -158,7 +164,8 @@ def perhaps_service(scope: Scope) -> Who[ServiceKey | None]:
     async def admit(request: Request) -> ServiceKey | None:
         return None if by_cookie(request) else await require_service(request, scope)
 
-    return Who(admit, (), (TokenMissing, InvalidToken, Forbidden))
+    words = f"anybody; who shows a key: {_with(scope)}"
+    return Who(admit, (), (TokenMissing, InvalidToken, Forbidden), words)
 
 
 def or_service(who: Who[Caller], scope: Scope) -> Who[Caller | ServiceKey]:
@@ -170,4 +177,9 @@ def or_service(who: Who[Caller], scope: Scope) -> Who[Caller | ServiceKey]:
             return await require_service(request, scope)
         return await who.admit(request)
 
-    return Who(admit, (*who.schemes, "service"), who.refuses)
+    words = f"{who.words}; {_with(scope)}"
+    return Who(admit, (*who.schemes, "service"), who.refuses, words)
+
+
+def _with(scope: Scope) -> str:
+    return f"a service whose key has the scope `{scope}`"

@@ -1,5 +1,7 @@
 """The headers that every response has (ASVS 3.4.1 to 3.4.8, 14.3.2)."""
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lastcall.device.agent import ACCEPT_CH
@@ -33,7 +35,7 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
                 given = dict(headers)
@@ -41,6 +43,6 @@ class SecurityHeaders:
                 if given.get(b"content-type", b"").startswith(b"text/html"):
                     headers.append((b"accept-ch", ACCEPT_CH.encode()))
                 message = {**message, "headers": headers}
-            await send(message)
+            return send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -1,6 +1,6 @@
 """Whether the server runs, and whether it can work."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 from starlette.responses import Response
@@ -8,6 +8,7 @@ from starlette.responses import Response
 from lastcall.errors import Unavailable
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint, reply
 from lastcall.http.guard import ANYONE
+from lastcall.http.site import site_of
 
 
 class Health(Struct, frozen=True):
@@ -22,10 +23,15 @@ async def healthz(_call: Call[None, None, None]) -> Response:
 
 
 async def readyz(call: Call[None, None, None]) -> Response:
-    """Say that a write could begin now."""
+    """Say that a write could begin now, and that this server is not being stopped."""
+    if site_of(call.request).draining:
+        raise Unavailable("this server is being stopped")
     await call.node.store.ping()
     return reply(Health())
 
+
+PATHS: Final = frozenset({"/healthz", "/readyz"})
+"""Who asks for these watches the server; nobody uses it."""
 
 ENDPOINTS: list[AnyEndpoint] = [
     Endpoint(
@@ -41,7 +47,7 @@ ENDPOINTS: list[AnyEndpoint] = [
         path="/readyz",
         caller=ANYONE,
         handler=readyz,
-        summary="Whether the store can be written",
+        summary="Whether the store can be written, and the server is not being stopped",
         answer=Health,
         problems=(Unavailable,),
     ),

@@ -46,7 +46,11 @@ def _name(host: str) -> str | None:
         return None
 
 
-METRICS_READER: Final = Who(_admit, ("service",))
+METRICS_READER: Final = Who(
+    _admit,
+    ("service",),
+    words="a service whose key has the scope `metrics`; without TLS, this machine itself",
+)
 """A service whose key has the scope `metrics`, or this machine itself."""
 
 

@@ -45,6 +45,7 @@ class Introspection(Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] | UnsetType = UNSET
     pos: Annotated[tuple[str | int, ...], Meta(min_length=3, max_length=3)] | UnsetType = UNSET
     """Epoch, timeline and number. A tuple of these types would make no schema of OpenAPI 3.1."""
+    external_id: str | UnsetType = UNSET
     token_type: Literal["Bearer"] | UnsetType = UNSET
     code: Literal["token_expired", "session_ended"] | UnsetType = UNSET
     reason: str | UnsetType = UNSET

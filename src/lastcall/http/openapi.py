@@ -36,6 +36,8 @@ from lastcall.problems import (
     UpgradeRequired,
 )
 
+CALLERS: Final = "For: "
+"""What an operation's description begins with: who may call."""
 _SCHEMAS: Final = "#/components/schemas/"
 _SECURITY: Final = {
     **SCHEMES,
@@ -97,7 +99,8 @@ def _feed() -> Json:
     return {
         "operationId": "feed",
         "summary": "Follow the event log, as verifiers do, over a WebSocket",
-        "description": "What is said on the connection stands in `docs/feed.md`.",
+        "description": f"{CALLERS}a service whose key has the scope `verify`. What is said on the "
+        "connection stands in `docs/feed.md`.",
         "security": [{"service": []}],
         "parameters": [
             header("Upgrade", "websocket"),
@@ -125,6 +128,7 @@ def _operation(endpoint: AnyEndpoint) -> Json:
     operation: Json = {
         "operationId": endpoint.handler.__name__,
         "summary": endpoint.summary,
+        "description": f"{CALLERS}{endpoint.caller.words}.",
         "security": [{scheme: []} for scheme in endpoint.caller.schemes],
         "responses": {str(endpoint.status): _answer(endpoint), **_refusals(endpoint)},
     }

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from lastcall.errors import CsrfFailed, InvalidToken, SessionEnded
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE
-from lastcall.http.local import local_path
+from lastcall.local import local_path
 
 AGAIN: Final = timedelta(seconds=10)
 """Who is sent back to the same place twice within this time goes to sign-in: nothing loops."""

@@ -24,6 +24,8 @@ class Site:
     origins: frozenset[str]
     gate: Gate
     """Decides for applications that ask through a proxy."""
+    draining: bool = False
+    """Whether the server is being stopped: it is ready for nobody who does not ask it already."""
 
     @classmethod
     def of(cls, node: Node, verifier: Checker) -> "Site":

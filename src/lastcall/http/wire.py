@@ -147,6 +147,19 @@ class Termination(msgspec.Struct, frozen=True):
     waited_ms: int
 
 
+class Cookie(Unprinted, msgspec.Struct, frozen=True, kw_only=True):
+    """A cookie to set in a browser as it stands; without `max_age` for as long as the browser
+    runs."""
+
+    name: str
+    value: str
+    max_age: int | None
+    path: Literal["/"] = "/"
+    secure: bool
+    http_only: Literal[True] = True
+    same_site: Literal["Lax"] = "Lax"
+
+
 class Tokens(Unprinted, msgspec.Struct, frozen=True, kw_only=True):
     """What a sign-in or a refresh gives. Who is answered by cookies finds no token in here."""
 
@@ -158,6 +171,8 @@ class Tokens(Unprinted, msgspec.Struct, frozen=True, kw_only=True):
     session: Session
     user: User | UnsetType = UNSET
     """With a session that a service has begun: whose it is."""
+    cookies: tuple[Cookie, ...] | UnsetType = UNSET
+    """Where a service asked for cookies: those to set in the browser of its user."""
     termination: Termination | UnsetType | None = UNSET
     """With a change of password: the ending of the others."""
 
@@ -265,6 +280,7 @@ def tokens(
     in_cookies: bool,
     whose: User | UnsetType = UNSET,
     others: Termination | UnsetType | None = UNSET,
+    cookies: tuple[Cookie, ...] | UnsetType = UNSET,
 ) -> Tokens:
     """Write tokens, or what is said of them where they travel in cookies (ASVS 3.3.4)."""
     now = rules.expiry(value.session, policy) - value.refresh_expires_in
@@ -275,6 +291,7 @@ def tokens(
         refresh_expires_in=seconds(value.refresh_expires_in),
         session=session(value.session, policy, now, current=True),
         user=whose,
+        cookies=cookies,
         termination=others,
     )
 

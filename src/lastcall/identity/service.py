@@ -1,5 +1,6 @@
 """The operations on accounts, users and what proves them, one method a verb."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -206,6 +207,17 @@ class Identity:
         account = Account(new_account_id(now, self._entropy), check_name(name, "name"), now)
         await self._store.commit(base.AddAccount(account), _account_record(account, by))
         return account
+
+    async def ensure_account(self, name: str) -> Account:
+        """Give the account of a name; add it where there is none. Raises InvalidRequest."""
+        wanted = check_name(name, "name")
+        for _attempt in range(2):
+            for account in await self._store.list_accounts():
+                if account.name == wanted:
+                    return account
+            with suppress(Conflict):  # another process was first
+                return await self.add_account(name)
+        raise Conflict
 
     async def add_user(
         self,

@@ -45,6 +45,19 @@ class Services:
         self._sessions = sessions
         self._clock = clock
         self._entropy = entropy
+        self._own: dict[KeyId, ServiceKey] = {}
+        """Keys of this process: they are known nowhere else, and end with it."""
+
+    def own_key(self, account_id: AccountId) -> str:
+        """Give a key for the application that this server is mounted in, with the scope `sessions`.
+        Its id is the account's own, so that it is the same client in each process."""
+        key_id = KeyId(f"k_{account_id.partition('_')[2]}")
+        text, secret_hash = new_service_key(key_id, self._entropy)
+        now = self._clock.now()
+        self._own[key_id] = ServiceKey(
+            key_id, account_id, "the application", ("sessions",), secret_hash, now
+        )
+        return text
 
     async def create(
         self,
@@ -107,7 +120,9 @@ class Services:
         Forbidden for one without the scope.
         """
         parsed = parse_service_key(text)
-        key = await self._store.find_service_key(parsed[0]) if parsed else None
+        key = None
+        if parsed is not None:
+            key = self._own.get(parsed[0]) or await self._store.find_service_key(parsed[0])
         if parsed is None or key is None or not same(parsed[1], key.secret_hash):
             raise TokenMissing("this needs a service key that is in force")
         if scope not in key.scopes:

@@ -5,7 +5,7 @@ A framework's module shows a request as `Asked`, and sends an `Answer` in its ow
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -39,18 +39,25 @@ WEBSOCKET: Final = "WEBSOCKET"
 VARY: Final = ("Cookie", "Authorization")
 """What an answer depends on that looked at who asks: caches keep it apart by them."""
 _COOKIES: Final = ("access", "refresh", "renewed")
+_ACCESS: Final = cookie_name("access", secure=False)
+"""How the access cookie's full name ends."""
 
 
-@dataclass(slots=True)
-class Asked:
+# Structs of msgspec are made in a third of the time: 0.3 µs of each request for these two.
+
+
+class Asked(msgspec.Struct, eq=False):
     """A request. `target` gives its path and query as they were sent, `headers` all values of a
     header by its lower-case name; the two that are always looked at are given."""
 
     method: str
-    authorization: Sequence[str] = field(repr=False)
-    cookies: Sequence[str] = field(repr=False)
-    target: Callable[[], str] = field(repr=False)
-    headers: Callable[[str], Sequence[str]] = field(repr=False)
+    authorization: Sequence[str]
+    cookies: Sequence[str]
+    target: Callable[[], str]
+    headers: Callable[[str], Sequence[str]]
+
+    def __repr__(self) -> str:
+        return f"Asked(method={self.method!r})"
 
     @property
     def navigates(self) -> bool:
@@ -74,16 +81,13 @@ class Answer:
     body: bytes = b""
 
 
-class Visit:
+class Visit(msgspec.Struct, eq=False):
     """Who asks: a session, or why there is none. `used` says whether that was looked at."""
 
-    __slots__ = ("_verifier", "error", "found", "used")
-
-    def __init__(self, found: Session | None, error: Error | None, verifier: Checker) -> None:
-        self.found = found
-        self.error = error
-        self.used = False
-        self._verifier = verifier
+    found: Session | None
+    error: Error | None
+    _verifier: Checker
+    used: bool = False
 
     def __repr__(self) -> str:
         return f"<Visit of {self.found.id if self.found else self.error!r}>"
@@ -191,7 +195,8 @@ class Gate:
     def _token(self, asked: Asked) -> str:
         if asked.authorization and (token := bearer(asked.authorization)) is not None:
             return token
-        if not asked.cookies:
+        # By either name: who shows none is nobody, also while it is not known yet which one counts.
+        if not any(_ACCESS in header for header in asked.cookies):
             raise TokenMissing
         place = self._place()
         if place is None:
@@ -213,11 +218,11 @@ class Gate:
     def _place(self) -> "_Place | None":
         if self._given is not None:
             return self._given
-        issuer = self.verifier.issuer
-        if issuer is None:
+        public_url = self.verifier.public_url
+        if public_url is None:
             return None
-        if self._learnt is None or self._learnt[0] != issuer:
-            self._learnt = (issuer, _Place.of(issuer))
+        if self._learnt is None or self._learnt[0] != public_url:
+            self._learnt = (public_url, _Place.of(public_url))
         return self._learnt[1]
 
 

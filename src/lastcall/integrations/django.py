@@ -17,7 +17,9 @@ from lastcall.integrations import starlette, wsgi
 from lastcall.integrations.core import VARY, Answer, Asked, Visit
 from lastcall.integrations.decorating import View, decorator
 from lastcall.integrations.django_settings import Configured, checked, configured
-from lastcall.integrations.missing import needs
+from lastcall.integrations.signing_in import client_in
+from lastcall.missing import needs
+from lastcall.remote.model import Client
 from lastcall.verifier.session import Session
 
 with needs("Django", "django"):
@@ -77,6 +79,12 @@ def visit(request: HttpRequest) -> Visit:
         name = "lastcall.integrations.django.LastcallMiddleware"
         raise ImproperlyConfigured(f'add "{name}" to MIDDLEWARE')
     return found
+
+
+def client_of(request: HttpRequest) -> Client:
+    """Give what signs in with a request from the application's own page, for
+    `lastcall.Sessions.start`. Raises CsrfFailed for one from another site."""
+    return client_in(_asked(request), request.META.get("REMOTE_ADDR"))
 
 
 def _guard(view: View, *roles: str, max_age: int | None) -> View:

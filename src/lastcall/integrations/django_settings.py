@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from lastcall.errors import SettingsError
 from lastcall.integrations.core import Gate
-from lastcall.integrations.missing import needs
+from lastcall.missing import needs
 from lastcall.verifier.checking import Checker
 from lastcall.verifier.client import Verifier
 from lastcall.verifier.session import Session

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from lastcall.credentials import SCHEMES
-from lastcall.integrations.missing import needs
-from lastcall.integrations.starlette import LastcallMiddleware, visit
+from lastcall.integrations.starlette import LastcallMiddleware, client_of, visit
+from lastcall.missing import needs
 from lastcall.verifier.session import Session
 
 with needs("FastAPI", "fastapi"):
@@ -22,7 +22,14 @@ with needs("FastAPI", "fastapi"):
     from fastapi.requests import HTTPConnection
     from fastapi.security.base import SecurityBase
 
-__all__ = ["CurrentSession", "LastcallMiddleware", "OptionalSession", "require", "visit"]
+__all__ = [
+    "CurrentSession",
+    "LastcallMiddleware",
+    "OptionalSession",
+    "client_of",
+    "require",
+    "visit",
+]
 
 
 class _Scheme(SecurityBase):

@@ -15,7 +15,9 @@ from lastcall.errors import Error
 from lastcall.integrations import wsgi
 from lastcall.integrations.core import VARY, Answer, Asked, Gate, Visit
 from lastcall.integrations.decorating import View, decorator
-from lastcall.integrations.missing import needs
+from lastcall.integrations.signing_in import client_in
+from lastcall.missing import needs
+from lastcall.remote.model import Client
 from lastcall.verifier.checking import Checker
 
 with needs("Flask", "flask"):
@@ -60,6 +62,12 @@ def visit() -> Visit:
     if found is None:
         found = request.environ[_KEY] = _gate().visit(_asked())
     return found
+
+
+def client_of() -> Client:
+    """Give what signs in with the request, which came from the application's own page, for
+    `lastcall.Sessions.start`. Raises CsrfFailed for one from another site."""
+    return client_in(_asked(), request.remote_addr)
 
 
 def _guard(view: View, *roles: str, max_age: int | None) -> View:

@@ -10,27 +10,38 @@ app = Litestar([me], plugins=[LastcallPlugin(verifier)])
 from collections.abc import Iterable, Mapping
 from copy import copy
 from typing import Any, Final
+from urllib.parse import unquote
 
 from lastcall.credentials import SCHEMES
 from lastcall.errors import Error
 from lastcall.integrations.core import Gate
-from lastcall.integrations.missing import needs
-from lastcall.integrations.starlette import LastcallMiddleware, asked_by, visit
+from lastcall.integrations.starlette import App, LastcallMiddleware, asked_by, client_of, visit
+from lastcall.missing import needs
 from lastcall.verifier.checking import Checker
 from lastcall.verifier.session import Session
 
 with needs("Litestar", "litestar"):
+    from litestar import asgi
     from litestar.config.app import AppConfig
     from litestar.connection import ASGIConnection, Request
     from litestar.di import NamedDependency, Provide
-    from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+    from litestar.handlers import ASGIRouteHandler, BaseRouteHandler, HTTPRouteHandler
     from litestar.middleware import DefineMiddleware
     from litestar.openapi.spec import Components, SecurityScheme
     from litestar.plugins import InitPlugin, ReceiveRoutePlugin
     from litestar.response import Response
     from litestar.routes import BaseRoute, HTTPRoute
+    from litestar.types import Receive, Scope, Send
 
-__all__ = ["CurrentSession", "LastcallPlugin", "OptionalSession", "requires", "visit"]
+__all__ = [
+    "CurrentSession",
+    "LastcallPlugin",
+    "OptionalSession",
+    "client_of",
+    "mount",
+    "requires",
+    "visit",
+]
 
 CurrentSession = NamedDependency[Session]
 """The live session that asks; who has none is refused. The parameter is called `session`."""
@@ -69,6 +80,19 @@ def _session(request: Connection) -> Session:
 
 def _optional(request: Connection) -> Session | None:
     return visit(request).session
+
+
+def mount(path: str, app: App) -> ASGIRouteHandler:
+    """Give a handler that serves an ASGI application, such as `create_app(…)`, under a path. What
+    Litestar mounts by itself is told every path with a slash at its end, and no root path."""
+
+    @asgi(path, is_mount=True, copy_scope=True)
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
+        whole = unquote(scope["raw_path"].partition(b"?")[0].decode("latin-1"))
+        root = scope.get("root_path", "") + path.rstrip("/")
+        await app({**scope, "path": whole, "root_path": root}, receive, send)  # type: ignore[arg-type]
+
+    return mounted
 
 
 class LastcallPlugin(InitPlugin, ReceiveRoutePlugin):

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from lastcall.errors import Error
 from lastcall.integrations.core import VARY, WEBSOCKET, Answer, Asked, Gate, Visit
+from lastcall.integrations.signing_in import client_in
+from lastcall.remote.model import Client
 from lastcall.verifier.checking import Checker
 
 Scope = MutableMapping[str, Any]
@@ -42,6 +44,14 @@ def visit(request: HasScope) -> Visit:
     return found
 
 
+def client_of(request: HasScope) -> Client:
+    """Give what signs in with a request from the application's own page, for
+    `lastcall.Sessions.start`. Raises CsrfFailed for one from another site."""
+    client = request.scope.get("client")
+    ip = client[0] if isinstance(client, Sequence) and client else None
+    return client_in(asked_by(request.scope), ip)
+
+
 class LastcallMiddleware:
     """Finds out who asks, for each request and WebSocket; sends browsers with a run-out access
     token to renew it; and answers what `visit(request).require()` raises."""
@@ -63,12 +73,13 @@ class LastcallMiddleware:
             return
         started = False
 
-        async def note(message: Message) -> None:
+        def note(message: Message) -> Awaitable[None]:
             nonlocal started
             started = True
             if found.used and message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), _VARY]}
-            await send(message)
+                # Not appended: the list is the response's own, which may be sent once more.
+                message["headers"] = [*message.get("headers", ()), _VARY]
+            return send(message)
 
         try:
             scope[KEY] = found

@@ -87,6 +87,10 @@ class Barrier:
         }
         return [row for row in self._rows if now - self._since[row.id][1] >= self._wait]
 
+    def others(self, now: float) -> bool:
+        """Whether another node has renewed not long ago, as far as was seen here."""
+        return any(now - self._since[row.id][1] < row.lease / 2 for row in self._rows or ())
+
     def silent_for(self, node: str, now: float) -> float:
         """For how many seconds another node's beat has not moved, as far as was seen here."""
         return now - self._since[node][1] if node in self._since else 0.0
@@ -129,14 +133,18 @@ class Outsider:
 
     def see(self, rows: Iterable[Row], end: Position, now: float) -> None:
         """Take in all nodes' rows and the log's end, of one snapshot."""
-        self._end = end.seq if end.epoch == self._epoch else 0
+        # On a timeline that was not met here, nothing says which of the rows are of before it.
+        met = end.epoch == self._epoch and end.timeline == self._timelines[-1].timeline
+        self._end = end.seq if met else 0
         self.barrier.see(rows, self._end, now)
 
     def progress(self, position: Position, now: float) -> Progress:
         """Say how far a termination has come."""
         certain_in = self.barrier.certain_in(position.seq, now)
+        # As a node has it: not by rows either while it may be lost (rule 15).
         confirmed = certain_in <= 0 or (
             self._contains(position)
+            and certain_in < math.inf
             and self.barrier.all_acknowledged(position.seq, self._contains, now)
         )
         state: Literal["confirmed", "confirming"] = "confirmed" if confirmed else "confirming"

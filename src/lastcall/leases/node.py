@@ -222,6 +222,10 @@ class NodeSide:
         """For how many seconds another node has not renewed, as far as was seen here."""
         return self._barrier.silent_for(node, now)
 
+    def others(self, now: float) -> bool:
+        """Whether there is another node to which verifiers could go over."""
+        return self._barrier.others(now)
+
     def leased(self, now: float) -> bool:
         """Whether this node may say of a session that it lives (rule 16)."""
         return now < self.view.leased_until

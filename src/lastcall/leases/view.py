@@ -53,13 +53,6 @@ def place(position: Position, epoch: str, timelines: Sequence[Begun], seq: int) 
     return Verdict.AHEAD if newer else Verdict.REFRESH
 
 
-def born_settled(timelines: Sequence[Begun]) -> bool:
-    """Whether a log is on the timeline that it was born on: a new store has nobody's leases from
-    before. Stores call no other timeline settled yet, so that every process that meets one waits
-    (rule 6; docs/decisions/0029)."""
-    return len(timelines) == 1 and timelines[0].seq == 1
-
-
 class View:
     """Written by one thread, read by many. The order of what is written, and of what a check reads,
     is what makes it safe without a lock: see `apply` and `judge`."""

@@ -66,6 +66,7 @@ class Minter:
             account_id=user.account_id,
             roles=(role_of(session, user),),
             position=position,
+            external_id=user.external_id,
         )
         return Tokens(
             mint_access(access, await self.signing.signer()),

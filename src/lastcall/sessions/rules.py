@@ -87,16 +87,22 @@ def ended_error(ended: Ending) -> SessionEnded:
 
 
 def require_current(
-    session: Session, token: Position, log_end: Position, floor: int, user_stale_seq: int
+    session: Session,
+    token: Position,
+    epoch: str,
+    last: int | None,
+    floor: int,
+    user_stale_seq: int,
 ) -> None:
-    """Raise InvalidToken unless an access token from position `token` still speaks for the session.
+    """Raise InvalidToken unless an access token from position `token` still speaks for the session,
+    on the log of an epoch whose `last` place on the token's timeline is given, if it has that one.
 
     instant-logout, rules 4 and 5: from another epoch, from before the floor or from before a change
     that asks for it, a refresh is needed; so it is for a position that this log does not contain.
     """
-    if token.epoch != log_end.epoch or token.timeline != log_end.timeline:
+    if token.epoch != epoch or last is None:
         raise InvalidToken("token_expired")
-    if not max(floor, session.stale_seq, user_stale_seq) <= token.seq <= log_end.seq:
+    if not max(floor, session.stale_seq, user_stale_seq) <= token.seq <= last:
         raise InvalidToken("token_expired")
 
 

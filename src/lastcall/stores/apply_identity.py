@@ -26,8 +26,10 @@ from lastcall.stores.transaction import Transaction
 @apply.register
 def _(write: base.AddAccount, transaction: Transaction) -> None:
     account = write.account
-    if write.first and transaction.db.execute(select(accounts.c.id).limit(1)).first() is not None:
-        raise LostRace("there is an account already")
+    if write.first:
+        _take_turns(transaction)
+        if transaction.db.execute(select(accounts.c.id).limit(1)).first() is not None:
+            raise LostRace("there is an account already")
     try:
         transaction.db.execute(
             insert(accounts).values(
@@ -45,7 +47,11 @@ def _(write: base.AddAccount, transaction: Transaction) -> None:
 @apply.register
 def _(write: base.AddUser, transaction: Transaction) -> None:
     db, user = transaction.db, write.user
-    db.execute(select(accounts.c.id).where(accounts.c.id == user.account_id).with_for_update())
+    db.execute(
+        select(accounts.c.id)
+        .where(accounts.c.id == user.account_id)
+        .with_for_update(key_share=True)
+    )
     owner = select(users.c.id).where(users.c.account_id == user.account_id, users.c.role == "owner")
     if write.owned not in (None, db.execute(owner).first() is not None):
         raise LostRace("the account's owner came meanwhile")
@@ -105,8 +111,8 @@ def _(write: base.SetStatus, transaction: Transaction) -> None:
 @apply.register
 def _(write: base.SetName, transaction: Transaction) -> None:
     db = transaction.db
-    found = db.execute(select(users).where(_is_there(write.user_id)).with_for_update())
-    row = found.mappings().one_or_none()
+    found = select(users).where(_is_there(write.user_id)).with_for_update(key_share=True)
+    row = db.execute(found).mappings().one_or_none()
     if row is None:
         raise LostRace("the user was removed")
     search = rows.search_text(row["email"], write.name, row["external_id"])
@@ -157,7 +163,11 @@ def _require_owner(transaction: Transaction, user_id: UserId, *, was_owner: bool
     if not was_owner and user.role != "owner":
         return
     # The account's row, so that two owners who go at once take turns.
-    db.execute(select(accounts.c.id).where(accounts.c.id == user.account_id).with_for_update())
+    db.execute(
+        select(accounts.c.id)
+        .where(accounts.c.id == user.account_id)
+        .with_for_update(key_share=True)
+    )
     owner = select(users.c.id).where(
         users.c.account_id == user.account_id,
         users.c.role == "owner",
@@ -170,6 +180,11 @@ def _require_owner(transaction: Transaction, user_id: UserId, *, was_owner: bool
 @apply.register
 def _(write: base.AddSingleUse, transaction: Transaction) -> None:
     secret = write.secret
+    if secret.user_id is None:
+        _take_turns(transaction)
+    else:
+        user = select(users.c.id).where(users.c.id == secret.user_id)
+        transaction.db.execute(user.with_for_update(key_share=True))
     transaction.db.execute(
         delete(single_use).where(
             single_use.c.purpose == secret.purpose,
@@ -186,6 +201,11 @@ def _(write: base.AddSingleUse, transaction: Transaction) -> None:
             used_at=None,
         )
     )
+
+
+def _take_turns(transaction: Transaction) -> None:
+    """Have whoever makes the first account, or a link to, wait for the others."""
+    transaction.db.execute(select(installation.c.id).with_for_update())
 
 
 @apply.register

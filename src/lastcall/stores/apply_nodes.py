@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy.exc import IntegrityError
 
 from lastcall.errors import LostRace
 from lastcall.stores import base, log
@@ -25,13 +26,14 @@ _RENEW = Prepared(
 
 @apply.register
 def _(write: base.RegisterNode, transaction: Transaction) -> None:
-    if transaction.db.execute(select(nodes.c.id).where(nodes.c.id == write.id)).first() is not None:
-        raise LostRace("a node of this id is registered already")
-    transaction.db.execute(
-        insert(nodes).values(
-            id=write.id, beat=0, lease=write.lease // _SECOND, verifiers=0, about=""
+    try:
+        transaction.db.execute(
+            insert(nodes).values(
+                id=write.id, beat=0, lease=write.lease // _SECOND, verifiers=0, about=""
+            )
         )
-    )
+    except IntegrityError as error:
+        raise LostRace("a node of this id is registered already") from error
 
 
 @apply.register

@@ -23,7 +23,13 @@ def _alive_here() -> ColumnElement[bool]:
     )
 
 
-_KNOWN = Prepared(select(sessions.c.id).where(sessions.c.id == bindparam("session_id")))
+# Whoever acts by it holds the row, and is waited for (see `Transaction.require_alive`).
+_ENDING = Prepared(
+    select(reads.may_act().label("lives"))
+    .select_from(reads.OWNED)
+    .where(sessions.c.id == bindparam("session_id"))
+    .with_for_update(of=sessions)
+)
 _END = Prepared(
     update(sessions)
     .where(sessions.c.id == bindparam("session_id"))
@@ -114,9 +120,8 @@ def _(write: base.MarkStale, transaction: Transaction) -> None:
 
 @apply.register
 def _(write: base.EndSession, transaction: Transaction) -> None:
-    is_known = bool(_KNOWN.rows(transaction.db, session_id=write.session_id))
-    if is_known:
-        transaction.require_alive(write.session_id)
+    known = _ENDING.rows(transaction.db, session_id=write.session_id)
+    require_change(all(row["lives"] for row in known))
     event = transaction.append(
         "session_ended",
         write.at,
@@ -125,7 +130,7 @@ def _(write: base.EndSession, transaction: Transaction) -> None:
         session_id=write.session_id,
         reason=write.reason,
         actor=write.by,
-        ended=int(is_known and not write.reason.startswith("expired_")),
+        ended=int(bool(known) and not write.reason.startswith("expired_")),
     )
     _END.change(transaction.db, session_id=write.session_id, seq=event.position.seq)
 

@@ -1,6 +1,9 @@
 """How attempts are counted: one row a slot, read and written under the commit's lock."""
 
-from sqlalchemy import ColumnElement, and_, insert, select, update
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from lastcall.limits import Slot
 from lastcall.stores import base, rows
@@ -14,12 +17,14 @@ from lastcall.stores.transaction import Transaction
 def _(write: base.Take, transaction: Transaction) -> None:
     for slot in write.slots:
         found = _find(slot, transaction)
-        free_at = slot.limit.take(None if found is None else rows.moment(found), write.at)
         if found is None:
-            row = {"limit": slot.limit.name, "slot": slot.number, "free_at": micros(free_at)}
-            transaction.db.execute(insert(throttle).values(row))
-        else:
-            _set(slot, micros(free_at), transaction)
+            # Free since 1970; of several who come first at once, all but one wait for its row.
+            row = {"limit": slot.limit.name, "slot": slot.number, "free_at": 0}
+            transaction.db.execute(
+                _insert(transaction)(throttle).values(row).on_conflict_do_nothing()
+            )
+            found = _find(slot, transaction) or 0
+        _set(slot, micros(slot.limit.take(rows.moment(found), write.at)), transaction)
 
 
 @apply.register
@@ -35,6 +40,10 @@ def _find(slot: Slot, transaction: Transaction) -> int | None:
     row = select(throttle.c.free_at).where(_is(slot)).with_for_update()
     found: int | None = transaction.db.execute(row).scalar_one_or_none()
     return found
+
+
+def _insert(transaction: Transaction) -> Any:  # noqa: ANN401  each database has a type of its own
+    return postgresql.insert if transaction.db.dialect.name == "postgresql" else sqlite.insert
 
 
 def _set(slot: Slot, free_at: int, transaction: Transaction) -> None:

@@ -68,6 +68,8 @@ from lastcall.stores.queries import (
     PurgeQuery,
     Reach,
     RecordQuery,
+    Refresh,
+    Refreshed,
     SessionFilter,
     SessionQuery,
     SignInStart,
@@ -89,7 +91,9 @@ from lastcall.stores.writes import (
     EndSession,
     EndUser,
     GiveBack,
+    MakeDurable,
     MarkStale,
+    OpenEpoch,
     PublishKey,
     RegisterNode,
     Rehash,
@@ -104,6 +108,7 @@ from lastcall.stores.writes import (
     SetPassword,
     SetRole,
     SetStatus,
+    SettleTimeline,
     Take,
     UseUp,
     Write,
@@ -134,16 +139,20 @@ __all__ = [  # the whole contract is named `base.…`
     "Key",
     "LogEnd",
     "LogPart",
+    "MakeDurable",
     "MarkStale",
     "NodeRow",
     "Nodes",
     "Observer",
+    "OpenEpoch",
     "PublishKey",
     "PurgeKind",
     "PurgePage",
     "PurgeQuery",
     "Reach",
     "RecordQuery",
+    "Refresh",
+    "Refreshed",
     "RegisterNode",
     "Rehash",
     "RemoveNode",
@@ -159,6 +168,7 @@ __all__ = [  # the whole contract is named `base.…`
     "SetPassword",
     "SetRole",
     "SetStatus",
+    "SettleTimeline",
     "SignInStart",
     "Store",
     "Take",
@@ -189,8 +199,19 @@ def unobserved(_writes: Sequence[Write], _committed: Committed) -> None:
 class Store(Protocol):
     """The port. Everything else about a database is its implementation's affair."""
 
+    deposable: bool
+    """Whether what a read shows may be of a database that another one has replaced, or be lost yet:
+    then a read alone decides nothing (instant-logout, rules 10 and 16)."""
+
     async def commit(self, *writes: Write, actor: SessionId | None = None) -> Committed:
         """Apply the writes, all or none. Raises LostRace, Conflict, RateLimited, Unavailable."""
+
+    refreshes: bool
+    """Whether `refresh` may do more than answer None."""
+
+    async def refresh(self, shown: Refresh) -> Refreshed | None:
+        """Rotate a session that was not read before: where `rules.refresh` would, and nothing else
+        is to be written with it. Else None, with nothing changed: read, decide, and commit."""
 
     async def log_end(self) -> LogEnd:
         """Give the log's end and floor."""
@@ -223,9 +244,14 @@ class Store(Protocol):
         """
 
     async def data_version(self) -> int:
-        """Give a number that is another one once any process has committed anything. It costs next
-        to nothing. Who reads the log after asking misses nothing: what is committed after that read
-        changes the next answer."""
+        """Give a number that is another one once any process has committed what nodes follow. It
+        costs next to nothing. Who reads the log after asking misses nothing: what is committed
+        after that read changes a later answer, the next one or, where the store is told of commits
+        by the database, one within a quarter of a second."""
+
+    def watch(self, moved: Callable[[], None]) -> None:
+        """Have this called, on the event loop, where the store learns by itself that
+        `data_version` is another number; some only tell when they are asked."""
 
     async def nodes(self) -> Nodes:
         """Give the rows of all nodes, with the log's end."""

@@ -2,9 +2,23 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from sqlalchemy import Connection, Executable, Select, bindparam, case, func, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Executable,
+    Integer,
+    ScalarSelect,
+    Select,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
 from lastcall.identity.model import (
     Account,
@@ -21,6 +35,7 @@ from lastcall.keys import StoredKey
 from lastcall.sessions.policy import Policy
 from lastcall.stores import reads, rows
 from lastcall.stores.base import Reach, UserQuery
+from lastcall.stores.columns import TEXT, constant
 from lastcall.stores.prepared import Prepared
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import (
@@ -36,7 +51,7 @@ from lastcall.stores.schema import (
 
 T = TypeVar("T")
 
-_THERE = users.c.status != "removed"
+_THERE = users.c.status != constant("removed")
 
 
 def find_user(db: Connection, user_id: UserId) -> User | None:
@@ -52,20 +67,60 @@ def find_external_user(db: Connection, account_id: AccountId, external_id: str) 
     return _one(db, statement, rows.user_of)
 
 
+NEAR: Final = 2_000
+"""How many users, the newest ones first, are looked at before the index of texts is."""
+
+
 def list_users(db: Connection, query: UserQuery) -> tuple[Profile, ...]:
     """List an account's users, newest first, each with what their sessions say of them."""
-    wanted = select(users.c.id).where(users.c.account_id == query.account_id, _THERE)
+    there = select(users.c.id).where(users.c.account_id == query.account_id, _THERE)
     if query.before is not None:
-        wanted = wanted.where(users.c.id < query.before)
-    if query.text:
-        wanted = wanted.where(users.c.search.contains(query.text, autoescape=True))
+        there = there.where(users.c.id < query.before)
     if query.external_id is not None:
-        wanted = wanted.where(users.c.external_id == query.external_id)
+        there = there.where(users.c.external_id == query.external_id)
     if query.user_id is not None:
-        wanted = wanted.where(users.c.id == query.user_id)
-    wanted = wanted.order_by(users.c.id.desc()).limit(query.limit)
+        there = there.where(users.c.id == query.user_id)
+    if db.dialect.name == "postgresql" and len(query.text) >= 3:
+        wanted = _indexed(there, query)
+    else:
+        wanted = there.where(_holds(users.c.search, query)) if query.text else there
+        wanted = wanted.order_by(users.c.id.desc()).limit(_most(query.limit))
     found = db.execute(_profiles(wanted), reads.times(query.policy, query.now)).mappings()
     return tuple(rows.profile_of(row) for row in found)
+
+
+def _most(number: int) -> ColumnElement[int]:
+    """Give a limit that a server also knows as it plans for any values."""
+    return literal_column(str(number), Integer())
+
+
+def _holds(search: ColumnElement[str], query: UserQuery) -> ColumnElement[bool]:
+    return search.contains(query.text, autoescape=True)
+
+
+def _indexed(there: Select[tuple[str]], query: UserQuery) -> Select[tuple[str]]:
+    """Select those who are found by a text: among the newest, where many have it, or where there
+    are no more; else by the index, which knows of all accounts, and where few have it. Either way
+    few rows are read, whatever the server believes of the text."""
+    newest = users.c.id.desc()
+    near = there.add_columns(users.c.search).order_by(newest).limit(_most(NEAR)).cte("near")
+    named = select(near.c.id).where(_holds(near.c.search, query))
+    found = named.order_by(near.c.id.desc()).limit(_most(query.limit)).cte("found")
+
+    def count(of: CTE) -> ScalarSelect[int]:
+        return select(func.count()).select_from(of).scalar_subquery()
+
+    far = there.where(
+        count(near) == NEAR,
+        count(found) < query.limit,
+        users.c.id.concat("") < select(func.min(near.c.id)).scalar_subquery(),  # by no index
+        func.lastcall_trigrams(users.c.search).op("@>")(func.lastcall_trigrams(query.text)),
+        _holds(users.c.search, query),
+    )
+    # Else it would be walked through in the order of the page.
+    apart = far.cte("far").prefix_with("MATERIALIZED")
+    both = union_all(select(found.c.id), select(apart.c.id)).subquery("both")
+    return select(both.c.id).order_by(both.c.id.desc()).limit(_most(query.limit))
 
 
 def _profiles(wanted: Select[tuple[str]]) -> Select[tuple[object, ...]]:
@@ -110,20 +165,22 @@ def count_users(
     return int(db.execute(counted).scalar_one())
 
 
+_USER = bindparam("user_id", type_=TEXT)
 _REACH = Prepared(
     select(
         func.count().label("sessions"),
         # A browser by its device cookie; what has none is a device of its own.
-        func.count(func.distinct(func.coalesce(sign_ins.c.device_hash, sessions.c.id))).label(
-            "devices"
-        ),
+        (
+            func.count(func.distinct(sign_ins.c.device_hash))
+            + func.count(case((sign_ins.c.device_hash.is_(None), 1)))
+        ).label("devices"),
         func.coalesce(
             func.sum(case((sessions.c.rotated_at > bindparam("issued_after"), 1), else_=0)), 0
         ).label("access_tokens"),
         func.max(sessions.c.rotated_at).label("rotated_at"),
     )
-    .select_from(reads.OWNED.join(sign_ins, sign_ins.c.session_id == sessions.c.id))
-    .where(sessions.c.user_id == bindparam("user_id"), reads.ACTIVE)
+    .select_from(sessions.join(sign_ins, sign_ins.c.session_id == sessions.c.id))
+    .where(sessions.c.user_id == _USER, reads.active_of(_USER))
 )
 
 

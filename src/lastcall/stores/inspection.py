@@ -125,7 +125,11 @@ def reading(path: Path, kept: Journal, wait: float) -> Iterator[Connection]:
 
     def connect() -> sqlite3.Connection:
         db = sqlite3.connect(address, uri=True, timeout=wait, isolation_level=None)
-        db.execute(DURABLE)
+        try:
+            db.execute(DURABLE)
+        except sqlite3.Error:
+            db.close()
+            raise
         return db
 
     try:

@@ -1,6 +1,7 @@
 """The reads of those who follow the log: its next events, where its timelines began, who else
 follows it. For every database; the statements of one read see one snapshot."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, select, true
@@ -9,11 +10,12 @@ from lastcall.events import Position, Timeline
 from lastcall.ids import NodeId
 from lastcall.stores import reads, rows, schema
 from lastcall.stores.base import LogEnd, LogPart, NodeRow, Nodes, TimelineStart
+from lastcall.stores.columns import constant
 from lastcall.stores.prepared import Prepared
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import events
 
-_OPENED = events.c.kind == "timeline_opened"
+_OPENED = events.c.kind == constant("timeline_opened")
 
 _NODES = Prepared(
     select(
@@ -51,7 +53,7 @@ def nodes(db: Connection) -> Nodes:
     """Give the log's end with every node's row, in one statement (rule 10)."""
     found = _NODES.rows(db)
     return Nodes(
-        LogEnd(rows.position_of(found[0]), found[0]["floor"]),
+        LogEnd(rows.position_of(found[0]), found[0]["floor"], bool(found[0]["settled"])),
         tuple(
             sorted(
                 (_node_of(row) for row in found if row["n_id"] is not None),
@@ -70,7 +72,7 @@ def read_log(
     if since is not None:
         # The floor, before what it stands for is left out (rule 4).
         for row in _NEWEST_OLD.rows(db, floor=log.floor, since=micros(since)):
-            log = LogEnd(log.position, row["seq"])
+            log = replace(log, floor=row["seq"])
     found = _NEXT.rows(db, after=max(after, log.floor), most=most)
     return LogPart(
         log, _timelines(db, log.position), tuple(map(rows.event_of, found)), known.rows, version

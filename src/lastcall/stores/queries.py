@@ -14,10 +14,12 @@ from lastcall.sessions.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class LogEnd:
-    """The log's end, and the floor: the place of the newest event that was forgotten (rule 4)."""
+    """The log's end, the floor, which is the place of the newest event that was forgotten (rule 4),
+    and whether every lease of before its timeline has run out for certain (rule 6)."""
 
     position: Position
     floor: int
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,30 @@ class Found:
     user: User
     log: LogEnd
     recorded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """A refresh token that was shown, with the successor that it would get. `ip` is from where, or
+    None where that says nothing of the person."""
+
+    session_id: SessionId
+    generation: int
+    secret_hash: bytes = field(repr=False)
+    successor_hash: bytes = field(repr=False)
+    sealed_successor: bytes = field(repr=False)
+    ip: str | None
+    now: datetime
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A session after its refresh, its user, and the position that the refresh saw."""
+
+    session: Session
+    user: User
+    position: Position
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
+    FromClause,
     Select,
     Table,
     and_,
@@ -29,11 +30,12 @@ from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
 from lastcall.stores import rows
 from lastcall.stores.base import Found, Installation, LogEnd, SessionQuery, SignInStart
+from lastcall.stores.columns import TEXT, constant
+from lastcall.stores.newest import Newest
 from lastcall.stores.prepared import Prepared
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import (
     accounts,
-    audit,
     events,
     installation,
     log,
@@ -44,7 +46,14 @@ from lastcall.stores.schema import (
 
 T = TypeVar("T")
 
-_LOG = (log.c.epoch, log.c.timeline_number, log.c.timeline_name, log.c.seq, log.c.floor)
+_LOG = (
+    log.c.epoch,
+    log.c.timeline_number,
+    log.c.timeline_name,
+    log.c.seq,
+    log.c.floor,
+    log.c.settled,
+)
 
 
 def alive() -> ColumnElement[bool]:
@@ -53,14 +62,14 @@ def alive() -> ColumnElement[bool]:
     (rule 2)."""
     return and_(
         sessions.c.ended_seq.is_(None),
-        *(
-            or_(
-                owner.c.ended_seq <= sessions.c.begun_seq,
-                owner.c.ended_spared.is_not_distinct_from(sessions.c.id),
-            )
-            for owner in (users, accounts)
-        ),
+        *(_outlives(owner.c.ended_seq, owner.c.ended_spared) for owner in (users, accounts)),
     )
+
+
+def _outlives(
+    ended_seq: ColumnElement[int], ended_spared: ColumnElement[str | None]
+) -> ColumnElement[bool]:
+    return or_(ended_seq <= sessions.c.begun_seq, ended_spared.is_not_distinct_from(sessions.c.id))
 
 
 def may_act() -> ColumnElement[bool]:
@@ -90,7 +99,7 @@ def times(policy: Policy, now: datetime) -> dict[str, int]:
 def _covering(kind: str, owner: ColumnElement[bool]) -> Select[tuple[int]]:
     """Find the first event that ended all sessions of a user or account, this one among them."""
     return select(func.min(events.c.seq).label("seq")).where(
-        events.c.kind == kind,
+        events.c.kind == constant(kind),
         owner,
         events.c.seq > sessions.c.begun_seq,
         or_(events.c.spared.is_(None), events.c.spared != sessions.c.id),
@@ -132,6 +141,29 @@ ENDED = OWNED.outerjoin(ENDING, ENDING.c.seq == _first_ending())
 """Sessions, each with the event that ended it, if any did."""
 
 
+ACTIVE = and_(alive(), _running())
+"""Holds for a session of `OWNED` that lives, by the values of `times`."""
+
+
+def active_of(user_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Hold for a session of this user that lives, by the values of `times`. What has ended all of
+    the user's or the account's is read once: joined, it would be for each of ten thousand, where a
+    server that plans for any user expects a few."""
+
+    def of_owner(column: ColumnElement[T]) -> ColumnElement[T]:
+        owner = users.join(accounts, accounts.c.id == users.c.account_id)
+        return select(column).select_from(owner).where(users.c.id == user_id).scalar_subquery()
+
+    return and_(
+        sessions.c.ended_seq.is_(None),
+        *(
+            _outlives(of_owner(owner.c.ended_seq), of_owner(owner.c.ended_spared))
+            for owner in (users, accounts)
+        ),
+        _running(),
+    )
+
+
 def _session_select() -> Select[tuple[object, ...]]:
     """Select sessions, each with the event that ended it (`end_…`)."""
     return select(
@@ -142,31 +174,26 @@ def _session_select() -> Select[tuple[object, ...]]:
 
 
 def _live_select() -> Select[tuple[object, ...]]:
-    """Select sessions that nothing has ended, in the same form."""
-    return (
-        select(
-            *sessions.c,
-            *(null().label(f"end_{column.name}") for column in _END),
-            false().label("end_written"),
-        )
-        .select_from(OWNED)
-        .where(alive())
+    """Select sessions in the same form, where it is known that nothing has ended them."""
+    return select(
+        *sessions.c,
+        *(null().label(f"end_{column.name}") for column in _END),
+        false().label("end_written"),
     )
 
 
 def _found(joined: Select[tuple[object, ...]]) -> Prepared:
     """Select one session with its user (`u_…`), the log's end (`l_…`) and the audit log's."""
-    newest = select(func.coalesce(func.max(audit.c.number), 0)).scalar_subquery()
     return Prepared(
         joined.add_columns(*(column.label(f"u_{column.name}") for column in users.c))
         .add_columns(*(column.label(f"l_{column.name}") for column in _LOG))
-        .add_columns(newest.label("recorded"))
+        .add_columns(Newest().label("recorded"))
         .join(log, true())
         .where(sessions.c.id == bindparam("session_id"))
     )
 
 
-_LIVE = _found(_live_select())
+_LIVE = _found(_live_select().select_from(OWNED).where(alive()))
 _ANY = _found(_session_select())
 _LOG_END = Prepared(select(*_LOG))
 
@@ -175,38 +202,47 @@ _FOREVER = 2**62
 """Later than every time that is kept."""
 
 
-def _list(running: ColumnElement[bool]) -> Prepared:
-    return Prepared(
-        _session_select()
-        .where(
-            sessions.c.user_id == bindparam("user_id"),
-            running,
+_USER = bindparam("user_id", type_=TEXT)
+_LIVES = active_of(_USER)
+_NEWEST = (sessions.c.last_active_at.desc(), sessions.c.id.desc())
+
+
+def _page(selected: Select[Any], which: ColumnElement[bool]) -> Select[Any]:
+    """Select a page of a user's sessions."""
+    return (
+        selected.where(
+            sessions.c.user_id == _USER,
+            which,
             sessions.c.last_active_at >= bindparam("since"),
             sessions.c.id != bindparam("without"),
             tuple_(sessions.c.last_active_at, sessions.c.id)
             < tuple_(bindparam("before_at"), bindparam("before_id")),
         )
-        .order_by(sessions.c.last_active_at.desc(), sessions.c.id.desc())
+        .order_by(*_NEWEST)
         .limit(bindparam("most"))
     )
 
 
-ACTIVE = and_(alive(), _running())
-"""Holds for a session of `OWNED` that lives, by the values of `times`."""
-_LISTS = {"active": _list(ACTIVE), "ended": _list(~ACTIVE)}
+_ENDED_PAGE = _page(select(sessions.c.id), ~_LIVES)
+_LISTS = {
+    "active": Prepared(_page(_live_select(), _LIVES)),
+    # What has ended them is looked for once it is known which they are.
+    "ended": Prepared(_session_select().where(sessions.c.id.in_(_ENDED_PAGE)).order_by(*_NEWEST)),
+}
 
 
-def _count(owner: ColumnElement[bool]) -> Prepared:
+def _count(source: FromClause, *which: ColumnElement[bool]) -> Prepared:
     return Prepared(
         select(func.count().label("number"))
-        .select_from(OWNED)
-        .where(owner, sessions.c.id != bindparam("without"), ACTIVE)
+        .select_from(source)
+        .where(sessions.c.id != bindparam("without"), *which)
     )
 
 
+_OWNER = bindparam("owner", type_=TEXT)
 _COUNTS = {
-    "users": _count(sessions.c.user_id == bindparam("owner")),
-    "accounts": _count(users.c.account_id == bindparam("owner")),
+    "users": _count(sessions, sessions.c.user_id == _OWNER, active_of(_OWNER)),
+    "accounts": _count(OWNED, users.c.account_id == _OWNER, ACTIVE),
 }
 
 
@@ -325,4 +361,4 @@ def _start(db: Connection, which: ColumnElement[bool]) -> SignInStart | LogEnd:
 
 
 def _log_end_of(row: rows.Row) -> LogEnd:
-    return LogEnd(rows.position_of(row), row["floor"])
+    return LogEnd(rows.position_of(row), row["floor"], bool(row["settled"]))

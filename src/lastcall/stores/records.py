@@ -1,17 +1,19 @@
 """The reads of the audit log, each one statement, for every database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
 
 from lastcall.audit import UNUSUAL, Record
 from lastcall.stores import rows
 from lastcall.stores.base import CHANGES_MOST, Change, Changes, RecordQuery
+from lastcall.stores.columns import constant
+from lastcall.stores.newest import Newest
 from lastcall.stores.prepared import Prepared
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import audit
 
-_END = Prepared(select(func.coalesce(func.max(audit.c.number), 0).label("number")))
+_END = Prepared(select(Newest().label("number")))
 _AFTER = Prepared(
     select(audit.c.number, audit.c.type, audit.c.account_id, audit.c.user_id)
     .where(audit.c.number > bindparam("after"))
@@ -40,7 +42,8 @@ def _wanted(query: RecordQuery) -> Iterator[ColumnElement[bool]]:
     if query.user_id is not None:
         yield audit.c.user_id == query.user_id
     if query.types:
-        yield audit.c.type.in_(query.types)
+        # Not `IN`, by which SQLite finds no index of one type.
+        yield or_(*(audit.c.type == constant(one) for one in query.types))
     if query.outcome is not None:
         yield audit.c.outcome == query.outcome
     if query.unusual:
@@ -57,7 +60,16 @@ def changes(db: Connection, after: int | None) -> Changes:
     """List who is concerned by what was recorded after a number, oldest first."""
     if after is None:
         return Changes(int(_END.rows(db)[0]["number"]), ())
-    found = _AFTER.rows(db, after=after)
+    return changes_of(read_on(db, after), after)
+
+
+def read_on(db: Connection, after: int) -> Sequence[rows.Row]:
+    """Give the next records after a number, as they can be seen."""
+    return _AFTER.rows(db, after=after)
+
+
+def changes_of(found: Sequence[rows.Row], after: int) -> Changes:
+    """Tell who is concerned by these records."""
     return Changes(
         found[-1]["number"] if found else after,
         tuple(Change(row["type"], row["account_id"], row["user_id"]) for row in found),

@@ -52,6 +52,11 @@ def micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def length(span: timedelta) -> int:
+    """Write a length of time."""
+    return span // _MICROSECOND
+
+
 def moment(value: int) -> datetime:
     """Read a time."""
     return _EPOCH + timedelta(microseconds=value)
@@ -246,6 +251,22 @@ def sign_in_row(session_id: SessionId, sign_in: SignIn) -> dict[str, object]:
 def account_of(row: Row) -> Account:
     """Read an account."""
     return Account(AccountId(row["id"]), row["name"], moment(row["created_at"]))
+
+
+USER_COLUMNS = (
+    "id",
+    "account_id",
+    "email",
+    "email_key",
+    "external_id",
+    "name",
+    "role",
+    "status",
+    "created_at",
+    "password_changed_at",
+    "stale_seq",
+)
+"""What `user_of` reads."""
 
 
 def user_of(row: Row, prefix: str = "") -> User:

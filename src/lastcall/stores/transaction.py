@@ -21,11 +21,13 @@ from lastcall.stores.schema import events, log, sessions
 
 _NEXT = Prepared(update(log).values(seq=log.c.seq + 1).returning(log))
 _APPEND = Prepared(insert(events).values({one.name: bindparam(one.name) for one in events.c}))
+# Whoever ends a session, or all of a user's or an account's, locks that row FOR UPDATE, and so
+# waits for those who act by it. Those don't wait for each other.
 _ACTING = Prepared(
     select(sessions.c.id)
     .select_from(reads.OWNED)
     .where(sessions.c.id == bindparam("session_id"), reads.may_act())
-    .with_for_update()
+    .with_for_update(read=True, key_share=True)
 )
 
 
@@ -64,7 +66,7 @@ class Transaction:
         require_change(self.db.execute(statement).rowcount)
 
     def require_alive(self, session_id: SessionId) -> None:
-        """Raise LostRace unless the session lives (rule 2)."""
+        """Raise LostRace unless the session lives, and will until this is committed (rule 2)."""
         if not _ACTING.rows(self.db, session_id=session_id):
             raise LostRace("the session has ended")
 

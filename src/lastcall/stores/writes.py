@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from lastcall.audit import Record
-from lastcall.events import Actor, EndReason, Position
+from lastcall.events import Actor, EndReason, Position, Timeline
 from lastcall.identity.model import (
     Account,
     Role,
@@ -286,6 +286,31 @@ class RegisterNode:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenEpoch:
+    """Go on with another log, as who restores a backup must: what came after it is not known here,
+    and no position of it means anything (instant-logout, rule 17). The rows of all nodes go."""
+
+    epoch: str
+    timeline: Timeline
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SettleTimeline:
+    """Call a timeline settled: whoever says so has waited until every lease of before it has run
+    out (rule 6). Guard: the log is on it still."""
+
+    epoch: str
+    timeline: Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDurable:
+    """Change nothing: once this commit is answered, all that was read before it is durable (rule
+    10). Where a standby confirms commits, one that is visible can still be lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class RenewNode:
     """Move a node's beat by one, and tell what it has acknowledged: None where one of its verifiers
     has acknowledged nothing; how many verifiers have a lease of it, and, in words of its own, about
@@ -356,6 +381,9 @@ Write = (
     | EndUser
     | RegisterNode
     | RenewNode
+    | SettleTimeline
+    | MakeDurable
+    | OpenEpoch
     | RemoveNode
     | Drop
 )

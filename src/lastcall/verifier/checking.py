@@ -161,6 +161,11 @@ class Checker(ABC):
         meant = self._meant()
         return None if meant is None else meant.issuer
 
+    @property
+    def public_url(self) -> str | None:
+        """Where browsers find the server's pages: the issuer, unless somebody knows better."""
+        return self.issuer
+
     def server_time(self) -> datetime:
         """Give the server's time, as far as it was told; else this machine's."""
         view = self._knows.view

@@ -11,7 +11,8 @@ from lastcall.clock import Entropy, lease_clock, system_entropy
 from lastcall.errors import SettingsError, Unavailable
 from lastcall.ids import new_verifier_name
 from lastcall.leases.verifier import VerifierSide
-from lastcall.verifier.addresses import Address
+from lastcall.remote.addresses import Address
+from lastcall.remote.asking import check_key, trust_of
 from lastcall.verifier.checking import CACHED, Checker, Counts, Meant, Nothing
 from lastcall.verifier.following import Following
 from lastcall.verifier.forks import new_mark
@@ -66,19 +67,11 @@ class Verifier(Checker):
         """
         if not addresses:
             raise SettingsError("a verifier needs the address of a server")
-        if not (key.startswith("lck_") and key.isascii() and key.isprintable() and " " not in key):
-            raise SettingsError(
-                "a verifier needs a service key; see: lastcall key create --scope verify"
-            )
+        check_key(key, "verify")
         servers = self._addresses = [Address.parse(text) for text in addresses]
         self._issuer = issuer
         self._audience = audience
-        tls: list[ssl.SSLContext] = [] if ssl_context is None else [ssl_context]
-
-        def trust() -> ssl.SSLContext:
-            if not tls:
-                tls.append(ssl.create_default_context())
-            return tls[0]
+        trust = trust_of(ssl_context)
 
         def live() -> _Life:
             return _Life(
@@ -139,6 +132,12 @@ class Verifier(Checker):
 
     def _connected(self) -> bool:
         return self._life.following.connected
+
+    @property
+    def issuer(self) -> str | None:
+        """Whom tokens must be from: the server's public URL. None until that is known."""
+        welcome = self._life.side.welcome
+        return None if welcome is None else self._issuer or welcome.issuer
 
     def _meant(self) -> Meant | None:
         welcome = self._life.side.welcome

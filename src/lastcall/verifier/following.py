@@ -1,4 +1,5 @@
-"""Follows the log: one thread, one connection at a time, to whichever of the servers answers.
+"""Follows the log: one thread, one connection at a time, to whichever of the servers answers, two
+while it goes over from one to another.
 
 It alone changes what is known. What it decides is `leases.verifier`'s; here are the connection, the
 clock, and the pauses between attempts.
@@ -7,7 +8,6 @@ clock, and the pauses between attempts.
 import asyncio
 import contextlib
 import logging
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -15,32 +15,30 @@ from itertools import cycle
 from typing import Final
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.typing import Subprotocol
 
 from lastcall import process
 from lastcall.clock import Entropy
 from lastcall.leases.messages import (
-    LONGEST,
-    SUBPROTOCOL,
     Checks,
+    FromNode,
     FromVerifier,
-    Goodbye,
     ProtocolError,
+    Recall,
     Renew,
     Resume,
+    Welcome,
     read_from_node,
     write,
 )
 from lastcall.leases.verifier import VerifierSide
-from lastcall.verifier.addresses import Address
+from lastcall.remote.addresses import Address
 from lastcall.verifier.checking import Counts
+from lastcall.verifier.line import Line
 
 log = logging.getLogger("lastcall.verifier")
 
-CONNECT_SECONDS: Final = 5.0
-"""How long an attempt to connect may take."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds, the most that the first and any later pause between two attempts may take; each is any
 part of that by chance, so that verifiers that lost one server do not come back as one."""
@@ -51,10 +49,8 @@ LEAST_SILENT: Final = 2.0
 REVOKED: Final = 4002
 """The WebSocket close code of a node that says: the key was revoked (docs/instant-logout)."""
 
-# The library's own logger would write the headers, and with them the key. This one no application
-# reaches: whoever configures logging enables all loggers that have a name.
-_quiet: Final = logging.Logger("lastcall.verifier.quiet")  # noqa: LOG001
-_quiet.disabled = True
+GREETING_SECONDS: Final = 2.0
+"""How long another server may take to greet a verifier that is asked to go over to it."""
 
 
 class _Left(Exception):
@@ -87,7 +83,8 @@ class Following:
         self._told = Checks()
         self._clock = clock
         self._entropy = entropy
-        self._socket: socket.socket | None = None
+        self._lines: set[Line] = set()
+        """The connections that are open: one, or two while it goes over to another server."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -115,10 +112,10 @@ class Following:
             self.changed.notify_all()
 
     def abandon(self) -> None:
-        """In a forked child: let go of the parent's connection, without a word on it."""
-        if self._socket is not None:
+        """In a forked child: let go of the parent's connections, without a word on them."""
+        for line in tuple(self._lines):
             with contextlib.suppress(OSError):
-                self._socket.close()
+                line.plain.close()
 
     # On its thread.
 
@@ -133,86 +130,91 @@ class Following:
 
     async def _run(self) -> None:
         self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
-        for address in cycle(self._addresses):
-            if self._stopping:
-                return
-            try:
-                await self._follow(address)
-            except _Left as left:
-                self._trouble(address, str(left))
-            except InvalidStatus as error:
-                self._trouble(address, f"the server answered {error.response.status_code}")
-            except (OSError, WebSocketException, ProtocolError, ValueError) as error:
-                # ValueError: a redirect, which is not followed; the key is for this server.
-                self._trouble(address, type(error).__name__)
-            except Exception:
-                # Whatever it was, a verifier that stops following is of no use to anybody.
-                log.exception("following %s failed; it is tried again", address)
-                self._trouble(address, "an unexpected error")
-            await asyncio.sleep(self._pause())
-
-    async def _follow(self, address: Address) -> None:
-        # This thread does nothing else meanwhile: it may wait here, and needs no other thread.
-        plain = socket.create_connection((address.host, address.port), CONNECT_SECONDS)  # noqa: ASYNC251, RUF100
-        self._socket = plain
+        addresses = cycle(self._addresses)
+        successor: Line | None = None
         try:
-            plain.setblocking(False)
-            connection = await self._shake_hands(address, plain)
-            try:
-                await self._talk(connection, address)
-            finally:
-                self.connected = False
-                self.side.closed()
-                with contextlib.suppress(Exception):
-                    await connection.close()
+            while not self._stopping:
+                address = successor.address if successor else next(addresses)
+                try:
+                    successor = await self._follow(successor or await self._open(address))
+                    continue
+                except _Left as left:
+                    self._trouble(address, str(left))
+                except InvalidStatus as error:
+                    self._trouble(address, f"the server answered {error.response.status_code}")
+                except (OSError, WebSocketException, ProtocolError, ValueError) as error:
+                    self._trouble(address, type(error).__name__)
+                except Exception:
+                    # Whatever it was, a verifier that stops following is of no use to anybody.
+                    log.exception("following %s failed; it is tried again", address)
+                    self._trouble(address, "an unexpected error")
+                successor = None
+                await asyncio.sleep(self._pause())
         finally:
-            self._socket = None
-            plain.close()
+            for line in tuple(self._lines):
+                await self._close(line)
 
-    async def _shake_hands(self, address: Address, plain: socket.socket) -> ClientConnection:
-        connection = await connect(
-            f"{'wss' if address.secure else 'ws'}://{address.netloc}{address.path}/feed",
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            additional_headers={"Authorization": f"Bearer {self._key}"},
-            user_agent_header=None,
-            compression=None,
-            proxy=None,
-            open_timeout=CONNECT_SECONDS,
-            close_timeout=1,
-            ping_interval=None,  # silence is noticed here
-            max_size=LONGEST,
-            logger=_quiet,
-            sock=plain,
-            ssl=self._ssl_context() if address.secure else None,
-        )
-        if connection.subprotocol != SUBPROTOCOL:
-            await connection.close()
-            raise ProtocolError("the server speaks another protocol")
-        return connection
+    async def _open(self, address: Address) -> Line:
+        line = await Line.open(address, self._key, self._ssl_context)
+        self._lines.add(line)
+        return line
 
-    async def _talk(self, connection: ClientConnection, address: Address) -> None:
-        side = self.side
+    async def _close(self, line: Line) -> None:
+        await line.close()
+        self._lines.discard(line)
+
+    async def _follow(self, line: Line) -> Line:
+        """Follow a server until it asks to go over to another one, whose line this gives."""
+        try:
+            return await self._talk(line)
+        finally:
+            self.connected = False
+            self.side.closed()
+            await self._close(line)
+
+    async def _elsewhere(self) -> Line | None:
+        """Find another server than the one that is followed; None where there is none now."""
+        here = self.side.welcome
+        for address in self._addresses:
+            line: Line | None = None
+            try:
+                line = await self._open(address)
+                async with asyncio.timeout(GREETING_SECONDS):
+                    greeting = read_from_node(await line.connection.recv())
+            except (OSError, TimeoutError, WebSocketException, ProtocolError, ValueError):
+                greeting = None
+            if line is None:
+                continue
+            if isinstance(greeting, Welcome) and here is not None and greeting.node != here.node:
+                line.greeting = greeting
+                return line
+            await self._close(line)
+        return None
+
+    async def _talk(self, line: Line) -> Line:
+        side, connection = self.side, line.connection
         heard = self._clock()
         try:
             await self._say(connection, side.opened())
+            if line.greeting is not None:  # it came while the other one was followed
+                await self._say(connection, self._hear(line.greeting, heard))
             while True:
                 now = self._clock()
                 await self._say(connection, side.tick(now))
-                until = min(side.due(), heard + self._silent())
-                try:
-                    async with asyncio.timeout(max(0.0, until - self._clock())):
-                        data = await connection.recv()
-                except TimeoutError:
-                    if self._clock() >= heard + self._silent():
-                        raise _Left("the server is silent") from None
+                message = await self._next(connection, heard)
+                if message is None:
                     continue
                 heard = self._clock()
-                answers = self._hear(data, heard)
-                await self._say(connection, answers)
-                if any(isinstance(answer, Goodbye) for answer in answers):
-                    raise _Left("the server is going")
+                if isinstance(message, Recall):
+                    # Where there is nobody else, the lease is of more use here than there.
+                    if (successor := await self._elsewhere()) is not None:
+                        with contextlib.suppress(ConnectionClosed):  # it was gone before
+                            await self._say(connection, self._hear(message, self._clock()))
+                        return successor
+                    continue
+                await self._say(connection, self._hear(message, heard))
                 if not self.connected:
-                    self._arrived(address)
+                    self._arrived(line.address)
         except ConnectionClosed as closed:
             if closed.rcvd is not None and closed.rcvd.code == REVOKED:
                 side.give_back()  # who took the key wants nothing accepted by it
@@ -223,10 +225,21 @@ class Following:
                 await self._say(connection, side.give_back())
             raise
 
-    def _hear(self, data: str | bytes, now: float) -> list[FromVerifier]:
+    async def _next(self, connection: ClientConnection, heard: float) -> FromNode | None:
+        """Wait for a message; None where there is something to say meanwhile."""
+        until = min(self.side.due(), heard + self._silent())
+        try:
+            async with asyncio.timeout(max(0.0, until - self._clock())):
+                return read_from_node(await connection.recv())
+        except TimeoutError:
+            if self._clock() >= heard + self._silent():
+                raise _Left("the server is silent") from None
+            return None
+
+    def _hear(self, message: FromNode, now: float) -> list[FromVerifier]:
         side = self.side
         welcome, leased = side.welcome, side.leased(now)
-        answers = side.receive(read_from_node(data), now)
+        answers = side.receive(message, now)
         if side.welcome != welcome and side.view is not None:
             side.view.moved()  # what tokens must say may be another: all are looked at anew
         if side.leased(now) and (not leased or self._failures):

@@ -4,14 +4,11 @@ An answer serves the check that asked and is never kept (rule 16). Whatever is n
 none: the next server is asked, and past the last one the token is not accepted.
 """
 
-import io
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from http.client import HTTPException, HTTPResponse
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -19,7 +16,8 @@ import msgspec
 
 from lastcall.access import MAX_LENGTH
 from lastcall.errors import InvalidToken, SessionEnded, Unavailable
-from lastcall.verifier.addresses import Address
+from lastcall.remote.addresses import Address
+from lastcall.remote.asking import Asking, NoAnswer
 from lastcall.verifier.session import Session
 
 MOST: Final = 32
@@ -28,8 +26,7 @@ SECONDS: Final = 5.0
 """How long a check asks, all servers together."""
 EACH: Final = 2.5
 """How long it waits for one of several."""
-LARGEST: Final = 64 * 1024
-"""Bytes of the longest answer that is read."""
+_FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Expected(NamedTuple):
@@ -53,15 +50,12 @@ class _Answer(msgspec.Struct):
     amr: tuple[str, ...] = ()
     account: str = ""
     roles: tuple[str, ...] = ()
+    external_id: str | None = None
     code: str | None = None
     reason: str | None = None
 
 
 _read: msgspec.json.Decoder[_Answer] = msgspec.json.Decoder(_Answer)
-
-
-class _NoAnswer(Exception):
-    """One server has not said anything that counts; `args` says why, for people."""
 
 
 class Introspection:
@@ -75,8 +69,7 @@ class Introspection:
         clock: Callable[[], float],
     ) -> None:
         self._addresses = addresses
-        self._key = key
-        self._ssl_context = ssl_context
+        self._asking = Asking(key, ssl_context, clock)
         self._clock = clock
         self._free = threading.BoundedSemaphore(MOST)
         self._executor: ThreadPoolExecutor | None = None
@@ -122,70 +115,23 @@ class Introspection:
                 break
             try:
                 answer = self._ask_one(address, token, self._clock() + min(left, EACH))
-            except _NoAnswer as error:
+            except NoAnswer as error:
                 problem = f"{address}: {error}"
-            except (OSError, HTTPException, ValueError, RecursionError) as error:
-                problem = f"{address}: {type(error).__name__}"
             else:
                 return _judge(answer, expected())
         raise Unavailable(f"no lease, and no answer from introspection ({problem})")
 
     def _ask_one(self, address: Address, token: str, until: float) -> _Answer:
         body = urlencode({"token": token}).encode("ascii")
-        head = (
-            f"POST {address.path}/oauth/introspect HTTP/1.1\r\nHost: {address.netloc}\r\n"
-            f"Authorization: Bearer {self._key}\r\nAccept: application/json\r\n"
-            "Content-Type: application/x-www-form-urlencoded\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        )
-        with self._open(address, until) as connection:
-            connection.sendall(head.encode("ascii") + body)
-            raw = self._read_all(connection, until)
-        response = HTTPResponse(_Read(raw), method="POST")  # type: ignore[arg-type]
-        response.begin()
-        # A redirect is no answer: the key is for this server.
-        if response.status != 200:
-            raise _NoAnswer(f"status {response.status}")
-        if response.headers.get_content_type() != "application/json":
-            raise _NoAnswer("not JSON")
-        return _read.decode(response.read())
-
-    def _open(self, address: Address, until: float) -> socket.socket:
-        connection = socket.create_connection(
-            (address.host, address.port), max(0.001, until - self._clock())
-        )
-        if not address.secure:
-            return connection
+        reply = self._asking.ask(address, "POST", "/oauth/introspect", _FORM, body, until)
+        if reply.status != 200:
+            raise NoAnswer(f"status {reply.status}")
+        if reply.media_type != "application/json":
+            raise NoAnswer("not JSON")
         try:
-            connection.settimeout(max(0.001, until - self._clock()))
-            return self._ssl_context().wrap_socket(connection, server_hostname=address.host)
-        except BaseException:
-            connection.close()
-            raise
-
-    def _read_all(self, connection: socket.socket, until: float) -> bytes:
-        """Read until the server closes the connection, and no longer than there is time."""
-        raw = bytearray()
-        while len(raw) <= LARGEST:
-            left = until - self._clock()
-            if left <= 0:
-                raise TimeoutError
-            connection.settimeout(left)
-            piece = connection.recv(LARGEST)
-            if not piece:
-                return bytes(raw)
-            raw += piece
-        raise _NoAnswer("too long an answer")
-
-
-class _Read:
-    """What was read, as the parser of the standard library takes it."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-
-    def makefile(self, _mode: str) -> io.BytesIO:
-        return io.BytesIO(self._raw)
+            return _read.decode(reply.body)
+        except (ValueError, RecursionError) as error:
+            raise NoAnswer(type(error).__name__) from error
 
 
 def _judge(answer: _Answer, expected: Expected) -> Session:
@@ -214,5 +160,13 @@ def _session(answer: _Answer) -> Session:
         datetime.fromtimestamp(at, UTC) for at in (answer.iat, answer.exp, answer.auth_time)
     )
     return Session(
-        answer.sid, answer.sub, answer.account, answer.roles, answer.amr, issued, expires, proved
+        answer.sid,
+        answer.sub,
+        answer.account,
+        answer.roles,
+        answer.amr,
+        issued,
+        expires,
+        proved,
+        answer.external_id,
     )

@@ -11,7 +11,8 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     """A live session, as its access token tells it. Times are aware and in UTC.
 
     `issued_at` and `expires_at` are the token's; `auth_time` is when its user last proved who they
-    are, and `amr` how (RFC 8176).
+    are, and `amr` how (RFC 8176). `external_id` is an application's own id of the user, where it
+    signs its users in by itself; else None.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     issued_at: datetime
     expires_at: datetime
     auth_time: datetime
+    external_id: str | None = None
 
     @classmethod
     def of(cls, access: Access) -> "Session":
@@ -35,4 +37,5 @@ class Session(msgspec.Struct, frozen=True, gc=False):
             access.issued_at,
             access.expires_at,
             access.auth_time,
+            access.external_id,
         )

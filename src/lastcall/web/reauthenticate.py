@@ -15,7 +15,7 @@ from lastcall.web import words
 from lastcall.web.frame import me
 from lastcall.web.person import PERSON, going_on
 from lastcall.web.rendering import HOME, redirect, render
-from lastcall.web.sign_in import Back, way_back
+from lastcall.web.sign_in import Back, application_sign_in, way_back
 from lastcall.web.times import span
 
 
@@ -27,8 +27,11 @@ class Proof(Unprinted, Struct):
 
 
 async def show(call: Call[Caller, None, Back]) -> Response:
-    """Ask for the password."""
-    return _ask(call, call.query.next)
+    """Ask for the password; for a session that an application began, it has the proof."""
+    elsewhere = None
+    if call.caller.session.client.service_key is not None:
+        elsewhere = application_sign_in(call, way_back(call, call.query.next))
+    return elsewhere or _ask(call, call.query.next)
 
 
 async def prove(call: Call[Caller, Proof, None]) -> Response:

@@ -1,14 +1,23 @@
 """Signing in and out."""
 
+from urllib.parse import urlencode
+
 from msgspec import Struct
 from starlette.responses import Response
 
-from lastcall.errors import Conflict, InvalidCredentials, InvalidRequest, RateLimited, Refused
+from lastcall.errors import (
+    Conflict,
+    InvalidCredentials,
+    InvalidRequest,
+    RateLimited,
+    Refused,
+    SessionEnded,
+)
 from lastcall.http import browser
 from lastcall.http.bodies import Unprinted
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
 from lastcall.http.guard import ANYONE, VISITOR, Visitor
-from lastcall.http.local import local_path
+from lastcall.local import local_path
 from lastcall.problems import headers_of, status_of
 from lastcall.sessions.model import Client
 from lastcall.web import words
@@ -18,9 +27,11 @@ from lastcall.web.translation import gettext as _
 
 
 class Back(Struct):
-    """Where the person came from."""
+    """Where the person came from; and whether they sign in here, also where an application signs
+    its users in."""
 
     next: str = ""
+    here: bool = False
 
 
 class Form(Unprinted, Struct):
@@ -37,12 +48,27 @@ def way_back(call: browser.AnyCall, text: str) -> str:
     return local_path(text, call.base + HOME)
 
 
+def application_sign_in(
+    call: browser.AnyCall, back: str, ended: SessionEnded | None = None
+) -> Response | None:
+    """Send a browser to where an application signs its users in, and tell it where they want to go
+    and why their session ended; None where none does."""
+    path = call.node.settings.sign_in_url
+    if path is None:
+        return None
+    said = {"next": back, **({"reason": ended.reason} if ended and ended.reason else {})}
+    return redirect(f"{path}?{urlencode(said)}")
+
+
 async def show(call: Call[Visitor, None, Back]) -> Response:
     """Ask who it is; tell who was signed out why. Who is signed in is sent on."""
     back = way_back(call, call.query.next)
     if call.caller.caller is not None:
         return redirect(back)
     ended = call.caller.ended
+    elsewhere = application_sign_in(call, back, ended)
+    if elsewhere is not None and not call.query.here:
+        return elsewhere
     return render(
         call.request,
         "sign_in.html",

@@ -8,7 +8,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.urls import path
+from django.urls import URLPattern, path
 
 from lastcall.integrations.django import session_required
 from lastcall.integrations.starlette import App
@@ -91,13 +91,13 @@ settings.configure(
 django.setup()
 
 
-def make(checker: Checker) -> Any:  # noqa: ANN401
-    _use(checker, SYNC)
+def make(checker: Checker, urls: tuple[URLPattern, ...] = SYNC) -> Any:  # noqa: ANN401
+    _use(checker, urls)
     return WSGIHandler()
 
 
-def make_async(checker: Checker) -> App:
-    _use(checker, ASYNC)
+def make_async(checker: Checker, urls: tuple[URLPattern, ...] = ASYNC) -> App:
+    _use(checker, urls)
     app: App = ASGIHandler()
     return app
 

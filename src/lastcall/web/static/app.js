@@ -73,6 +73,10 @@ document.addEventListener("click", (event) => {
   if (dialog instanceof HTMLDialogElement && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)) {
     event.preventDefault();
     dialog.showModal();
+    // Browsers see to this themselves, but not always.
+    dialog.addEventListener("close", () => {
+      if (document.activeElement === document.body) link.focus();
+    }, { once: true });
   }
 });
 

@@ -5,6 +5,8 @@ import unicodedata
 import sqlalchemy as sa
 from alembic import op
 
+from lastcall.stores.columns import NUMBER, TEXT
+
 revision = "0002"
 down_revision = "0001"
 
@@ -13,23 +15,23 @@ def upgrade() -> None:
     """Add the table and the columns; fold what users are searched by."""
     op.create_table(
         "audit",
-        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", NUMBER, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("account_id", sa.Text(), nullable=True),
-        sa.Column("user_id", sa.Text(), nullable=True),
-        sa.Column("actor_kind", sa.Text(), nullable=False),
-        sa.Column("actor_id", sa.Text(), nullable=True),
-        sa.Column("actor_name", sa.Text(), nullable=True),
-        sa.Column("target_kind", sa.Text(), nullable=True),
-        sa.Column("target_id", sa.Text(), nullable=True),
-        sa.Column("target_name", sa.Text(), nullable=True),
-        sa.Column("session_id", sa.Text(), nullable=True),
-        sa.Column("device", sa.Text(), nullable=True),
-        sa.Column("place", sa.Text(), nullable=True),
-        sa.Column("ip", sa.Text(), nullable=True),
+        sa.Column("type", TEXT, nullable=False),
+        sa.Column("outcome", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=True),
+        sa.Column("account_id", TEXT, nullable=True),
+        sa.Column("user_id", TEXT, nullable=True),
+        sa.Column("actor_kind", TEXT, nullable=False),
+        sa.Column("actor_id", TEXT, nullable=True),
+        sa.Column("actor_name", TEXT, nullable=True),
+        sa.Column("target_kind", TEXT, nullable=True),
+        sa.Column("target_id", TEXT, nullable=True),
+        sa.Column("target_name", TEXT, nullable=True),
+        sa.Column("session_id", TEXT, nullable=True),
+        sa.Column("device", TEXT, nullable=True),
+        sa.Column("place", TEXT, nullable=True),
+        sa.Column("ip", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit")),
         sqlite_autoincrement=True,
     )
@@ -39,11 +41,11 @@ def upgrade() -> None:
         "installation",
         sa.Column("unknown_sign_ins", sa.BigInteger(), nullable=False, server_default="0"),
     )
-    op.add_column("users", sa.Column("search", sa.Text(), nullable=False, server_default=""))
+    op.add_column("users", sa.Column("search", TEXT, nullable=False, server_default=""))
     op.create_index(op.f("ix_users_account_id"), "users", ["account_id", "id"])
     users = sa.table(
         "users",
-        *(sa.column(name, sa.Text()) for name in ("id", "email", "name", "external_id", "search")),
+        *(sa.column(name, TEXT) for name in ("id", "email", "name", "external_id", "search")),
     )
     db = op.get_bind()
     for user in db.execute(sa.select(users)).mappings().all():

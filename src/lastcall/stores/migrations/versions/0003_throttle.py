@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lastcall.stores.columns import TEXT
+
 revision = "0003"
 down_revision = "0002"
 
@@ -11,7 +13,7 @@ def upgrade() -> None:
     """Add the table and the index."""
     op.create_table(
         "throttle",
-        sa.Column("limit", sa.Text(), nullable=False),
+        sa.Column("limit", TEXT, nullable=False),
         sa.Column("slot", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("free_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("limit", "slot", name=op.f("pk_throttle")),

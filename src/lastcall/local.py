@@ -1,4 +1,7 @@
-"""Where a browser may be sent back to: a path of this origin, and nothing else (ASVS 3.7.2)."""
+"""Where a browser may be sent back to: a path of this origin, and nothing else (ASVS 3.7.2).
+
+For the server, and for applications with a sign-in of their own.
+"""
 
 import re
 from typing import Final

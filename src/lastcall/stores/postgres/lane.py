@@ -1,0 +1,162 @@
+"""Work for the database, done on connections that nobody else uses.
+
+Whoever waits for work may go away: the work goes on by itself and is settled on its connection, so
+that no connection is ever left with an answer that was meant for somebody else. Work that arrives
+while a batch is under way forms the next one, without any timer.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Generic, TypeVar
+
+from lastcall.errors import Unavailable
+from lastcall.stores.postgres.connecting import Link
+from lastcall.stores.postgres.failures import is_failure, is_gone, unavailable
+
+T = TypeVar("T")
+
+QUEUE: Final = 2000
+"""How much work may wait in a lane; what comes on top is refused."""
+BATCH: Final = 128
+"""How much work shares a transaction at most."""
+SECONDS: Final = 12.0
+"""How long a batch may take before its connection is given up: longer than the server itself lets a
+statement take (`hosts.SETTINGS`), so that the other side is perhaps not there any more."""
+
+
+class Work(Generic[T]):
+    """Something to do, and where its outcome goes."""
+
+    __slots__ = ("do", "future")
+
+    def __init__(self, do: T, future: "asyncio.Future[Any]") -> None:
+        self.do = do
+        self.future = future
+
+    def settle(self, value: object) -> None:
+        """Tell the caller, unless it has gone."""
+        if not self.future.done():
+            self.future.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the caller, unless it has gone or has been told."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Unknown(Exception):
+    """It failed while it was committed: whether that was done can't be told."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__()
+
+
+class Lane(Generic[T]):
+    """Takes work to up to `width` connections, up to `batch` pieces at once. `serve` does a batch:
+    it settles each piece, or raises what befell the connection; after `seconds` it is given up."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Link]],
+        serve: Callable[[Link, list[Work[T]]], Awaitable[None]],
+        *,
+        width: int = 1,
+        batch: int = 1,
+        seconds: float | None = None,
+    ) -> None:
+        self._connect = connect
+        self._serve = serve
+        self._width = width
+        self._batch = batch
+        self._seconds = SECONDS if seconds is None else seconds
+        self._queue: deque[Work[T]] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._closing = False
+
+    async def run(self, do: T) -> Any:  # noqa: ANN401  what comes of `do` is its caller's to know
+        """Have it done. Raises what it raises; Unavailable."""
+        if self._closing:
+            raise Unavailable("the database is being closed")
+        if len(self._queue) >= QUEUE:
+            raise Unavailable("too much work is waiting for the database")
+        work = Work(do, asyncio.get_running_loop().create_future())
+        self._queue.append(work)
+        self._wake()
+        return await work.future
+
+    async def close(self) -> None:
+        """Finish what is waiting and let go of the connections."""
+        self._closing = True
+        for idle in self._idle:
+            if not idle.done():
+                idle.set_result(None)
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def _wake(self) -> None:
+        while self._idle:
+            idle = self._idle.popleft()
+            if not idle.done():
+                idle.set_result(None)
+                return
+        if len(self._workers) < self._width:
+            worker = asyncio.get_running_loop().create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    async def _work(self) -> None:
+        link: Link | None = None
+        try:
+            while True:
+                while not self._queue:
+                    if self._closing:
+                        return
+                    idle = asyncio.get_running_loop().create_future()
+                    self._idle.append(idle)
+                    await idle
+                works = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
+                link = await self._do(link, works)
+        finally:
+            if link is not None:
+                await link.close()
+
+    async def _do(self, link: Link | None, works: list[Work[T]]) -> Link | None:
+        """Do a batch, on a new connection if that of before is not there any more: what failed
+        before anything was committed is done once more."""
+        fresh = False
+        while True:
+            try:
+                if link is not None and link.closed:
+                    await link.drop()
+                    link = None
+                if link is None:
+                    fresh = True
+                    link = await self._connect()
+                await self._served(link, works)
+            except Exception as error:  # noqa: BLE001  whoever waits is told
+                unknown = isinstance(error, Unknown) or (link is not None and link.deciding)
+                failed = error.error if isinstance(error, Unknown) else error
+                if link is not None and (is_gone(failed) or unknown):
+                    await link.drop()
+                    link = None
+                if not unknown and not fresh and is_gone(failed):
+                    continue
+                for work in works:
+                    work.fail(_of(failed, unknown=unknown))
+            return link
+
+    async def _served(self, link: Link, works: list[Work[T]]) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._serve(link, works)
+        except TimeoutError:
+            link.doubt()
+            raise
+
+
+def _of(error: BaseException, *, unknown: bool) -> BaseException:
+    if unknown or is_failure(error):
+        return unavailable(error, unknown=unknown)
+    return error
