@@ -1,7 +1,8 @@
 -- Asks lastcall who makes a request, and passes it on with the answer: /etc/haproxy/lastcall.lua.
 
 local ask = "http://127.0.0.1:8000/auth/forward-auth"
-local told = { "x-lastcall-user", "x-lastcall-session", "x-lastcall-account", "x-lastcall-roles" }
+local told = { "x-lastcall-user", "x-lastcall-session", "x-lastcall-account", "x-lastcall-roles",
+  "x-lastcall-external-id" }
 -- What belongs to the connection or to the body, which is not sent on.
 local dropped = {
   ["connection"] = true, ["content-length"] = true, ["transfer-encoding"] = true, ["expect"] = true,
@@ -45,7 +46,9 @@ core.register_action("lastcall", { "http-req" }, function(txn)
   else
     for _, name in ipairs(told) do
       for _, value in pairs(answer.headers[name] or {}) do
-        txn.http:req_set_header(name, value)
+        if value ~= "" then
+          txn.http:req_set_header(name, value)
+        end
       end
     end
   end
