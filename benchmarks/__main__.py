@@ -1,17 +1,14 @@
 """`python -m benchmarks`: measure lastcall beside its floors, and print the ratios."""
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from uvicorn import Config
-
 from benchmarks import in_process, live, over_http, pages, report, servers, strangers
-from benchmarks.client import Refused
+from benchmarks.client import Refused, loop
 from benchmarks.floor import Floor
 from benchmarks.measure import Case, Outcome, compare
 from benchmarks.scene import DATABASE, Scene, fill, settings
@@ -119,8 +116,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     scene.mkdir()
     scene.with_name("company").mkdir()
     work = measure(scene, rounds, seconds, options.only, many)
-    # The loop that uvicorn would choose.
-    with asyncio.Runner(loop_factory=Config(lambda: None).get_loop_factory()) as runner:
+    with loop() as runner:
         outcomes = runner.run(work)
     if not outcomes:
         _tell(f"no operation has {' or '.join(options.only)} in its name")

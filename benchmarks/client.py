@@ -5,11 +5,14 @@ slower than the server would measure itself.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import cast
+
+from uvicorn import Config
 
 from benchmarks.measure import Turn
 
@@ -155,3 +158,10 @@ class OverHttp:
     async def run(self, seconds: float) -> Turn:
         """Work for about so long."""
         return await load(self.port, self.users(), seconds)
+
+
+@contextmanager
+def loop() -> Iterator[asyncio.Runner]:
+    """Run on the loop that uvicorn would choose."""
+    with asyncio.Runner(loop_factory=Config(lambda: None).get_loop_factory()) as runner:
+        yield runner

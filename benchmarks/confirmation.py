@@ -6,18 +6,17 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from uvicorn import Config
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks import report, servers
-from benchmarks.client import OverHttp, Refused, User, always, load, request
+from benchmarks.client import OverHttp, Refused, User, always, load, loop, request
 from benchmarks.measure import Case, Outcome, Turn, compare
 from benchmarks.scene import DATABASE, Scene, fill, settings
 from benchmarks.websocket import WebSocket
@@ -27,6 +26,7 @@ from lastcall.identity.administration import OPERATOR
 from lastcall.leases.messages import SUBPROTOCOL, FromVerifier, read_from_node, write
 from lastcall.leases.verifier import VerifierSide
 from lastcall.node import Node
+from lastcall.settings import Settings
 
 NUMBERS = (1, 10, 100, 1000)
 """How many verifiers follow."""
@@ -210,9 +210,9 @@ _ANSWER = b'{"type":"ack","position":["Zm9yIHRoZSBi","1.Zm9yIHRoZSBi",4712]}'
 """As long as what a verifier answers."""
 
 
-async def _key(folder: Path) -> str:
+async def service_key(where: Settings) -> str:
     """Make a service key that may follow."""
-    node = await Node.open(settings(folder))
+    node = await Node.open(where)
     try:
         account = (await node.store.list_accounts())[0]
         return (await node.services.create(account.id, "benchmark", ("verify",), OPERATOR))[1]
@@ -227,7 +227,7 @@ async def measure(
     tell("filling the database")
     ends = max(5, int(ENDS_A_SECOND * seconds)) * (rounds + 1)
     scene = await fill(folder, 2, ends * len(numbers))
-    key = await _key(folder)
+    key = await service_key(settings(folder))
     sessions: Iterator[str] = iter(scene.ending.others)
     outcomes = []
     with servers.lastcall(scene.copy("quiet")) as quiet:
@@ -280,13 +280,6 @@ async def _with(
             await answered.close()
 
 
-@contextmanager
-def _loop() -> Iterator[asyncio.Runner]:
-    # The loop that uvicorn would choose.
-    with asyncio.Runner(loop_factory=Config(lambda: None).get_loop_factory()) as runner:
-        yield runner
-
-
 def main(given: Sequence[str] | None = None) -> int:
     """Run the benchmark; give the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.confirmation", description=__doc__)
@@ -300,7 +293,7 @@ def main(given: Sequence[str] | None = None) -> int:
     def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    with TemporaryDirectory(prefix="lastcall-bench-") as place, _loop() as runner:
+    with TemporaryDirectory(prefix="lastcall-bench-") as place, loop() as runner:
         folder = Path(place, "scene")
         folder.mkdir()
         facts = report.machine(folder)

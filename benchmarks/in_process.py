@@ -16,11 +16,11 @@ def cases(scene: Scene, node: Node, floor: Floor) -> list[Case]:
     sessions, few = node.sessions, scene.few
     user_id, session_id, token = few.user.id, few.session_id, few.tokens.access_token
     refreshed = cycle([tokens.session.id for tokens in scene.refreshing])
-    refreshing = [_refreshing(node, tokens.refresh_token) for tokens in scene.refreshing]
+    clients = [refreshing(node, tokens.refresh_token) for tokens in scene.refreshing]
     return [
         *_both(
             "node.refresh",
-            refreshing,
+            clients,
             Calls("SQL, commit + ES256", lambda: floor.refresh(next(refreshed))),
         ),
         *_both(
@@ -41,7 +41,7 @@ def _both(name: str, operations: list[Operation], floor: Calls) -> Iterator[Case
         yield Case(name, number, Tasks("lastcall", operations[:number]), (floor,))
 
 
-def _refreshing(node: Node, token: str) -> Operation:
+def refreshing(node: Node, token: str) -> Operation:
     """Refresh with the token that was got last."""
 
     async def refresh() -> None:

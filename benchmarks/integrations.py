@@ -2,7 +2,6 @@
 middleware in its process, a protected route over HTTP, and what a proxy asks at `/forward-auth`."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,11 +10,9 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from uvicorn import Config
-
 from benchmarks import report, servers
 from benchmarks.check_scene import make
-from benchmarks.client import OverHttp, always, request
+from benchmarks.client import OverHttp, always, loop, request
 from benchmarks.measure import Case, Outcome, Turn, compare
 from lastcall import Verifier
 from lastcall.integrations.starlette import App, LastcallMiddleware, Scope
@@ -147,7 +144,7 @@ def main(given: Sequence[str] | None = None) -> int:
 
     with (
         TemporaryDirectory(prefix="lastcall-bench-") as place,
-        asyncio.Runner(loop_factory=Config(lambda: None).get_loop_factory()) as runner,
+        loop() as runner,
     ):
         facts = report.machine(Path(place))
         near, far = runner.run(_measure(Path(place), options.rounds, options.seconds, tell))

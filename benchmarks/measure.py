@@ -7,7 +7,8 @@ round, as the median over the rounds; a single rate says little.
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
@@ -88,6 +89,18 @@ class Outcome:
         ]
 
 
+@contextmanager
+def _set_aside() -> Iterator[None]:
+    """Keep `gc.collect` from what is there already: to look through it takes longer than a short
+    turn."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 async def compare(
     cases: Sequence[Case], rounds: int, seconds: float, tell: Callable[[str], None]
 ) -> list[Outcome]:
@@ -101,19 +114,24 @@ async def compare(
         )
         for case in cases
     ]
-    for number in range(rounds + 1):
-        tell(f"round {number} of {rounds}" if number else "warming up")
-        for case, outcome in zip(cases, outcomes, strict=True):
-            pairs = list(
-                zip((case.lastcall, *case.floors), (outcome.lastcall, *outcome.floors), strict=True)
-            )
-            # Whoever comes first in one round comes last in the next.
-            for contender, side in pairs if number % 2 else reversed(pairs):
-                gc.collect()
-                length = seconds * case.length * (1 if number else WARM_UP)
-                turn = await contender.run(length)
-                if number:
-                    side.turns.append(turn)
+    with _set_aside():
+        for number in range(rounds + 1):
+            tell(f"round {number} of {rounds}" if number else "warming up")
+            for case, outcome in zip(cases, outcomes, strict=True):
+                pairs = list(
+                    zip(
+                        (case.lastcall, *case.floors),
+                        (outcome.lastcall, *outcome.floors),
+                        strict=True,
+                    )
+                )
+                # Whoever comes first in one round comes last in the next.
+                for contender, side in pairs if number % 2 else reversed(pairs):
+                    gc.collect()
+                    length = seconds * case.length * (1 if number else WARM_UP)
+                    turn = await contender.run(length)
+                    if number:
+                        side.turns.append(turn)
     return outcomes
 
 

@@ -49,7 +49,7 @@ def cases(scene: Scene, lastcall: int, floor: int, ends_a_turn: int) -> list[Cas
     ]
 
 
-class _Refreshing:
+class Refreshing:
     """A client that shows the refresh token that it got last."""
 
     def __init__(self, token: str) -> None:
@@ -67,7 +67,7 @@ class _Refreshing:
 def _refresh(
     scene: Scene, lastcall: int, floor: int, bare: Callable[[int], OverHttp]
 ) -> Iterator[Case]:
-    clients = [_Refreshing(tokens.refresh_token).user for tokens in scene.refreshing]
+    clients = [Refreshing(tokens.refresh_token).user for tokens in scene.refreshing]
     floors = [
         always(request("POST", f"/refresh/{tokens.session.id}", b"{}"))
         for tokens in scene.refreshing
@@ -104,25 +104,10 @@ def _terminate(
     scene: Scene, lastcall: int, floor: int, bare: Callable[[int], OverHttp], ends_a_turn: int
 ) -> Iterator[Case]:
     caller = scene.ending
-    token = caller.tokens.access_token
-
-    def turns(write: Callable[[str], bytes]) -> Callable[[int], list[User]]:
-        """Give each turn's clients their share of the sessions, which end once."""
-        rest = iter(caller.others)
-
-        def clients(number: int) -> list[User]:
-            share = islice(rest, ends_a_turn)
-
-            def ask() -> bytes | None:
-                session_id = next(share, None)
-                return None if session_id is None else write(session_id)
-
-            return [User(ask)] * number
-
-        return clients
-
-    own = turns(lambda name: request("DELETE", f"{API}/sessions/{name}", token=token))
-    other = turns(lambda name: request("GET", f"/terminate/{caller.session_id}/{name}"))
+    own = ending(caller, ends_a_turn)
+    other = _turns(
+        caller, ends_a_turn, lambda name: request("GET", f"/terminate/{caller.session_id}/{name}")
+    )
     for number in NUMBERS:
         yield Case(
             "terminate",
@@ -133,3 +118,31 @@ def _terminate(
                 OverHttp("ES256 check + SQL, commit", floor, partial(other, number)),
             ),
         )
+
+
+def ending(caller: Person, ends_a_turn: int) -> Callable[[int], list[User]]:
+    """Give what makes a turn's clients, so many, who end the person's other sessions."""
+    token = caller.tokens.access_token
+    return _turns(
+        caller,
+        ends_a_turn,
+        lambda name: request("DELETE", f"{API}/sessions/{name}", token=token),
+    )
+
+
+def _turns(
+    caller: Person, ends_a_turn: int, write: Callable[[str], bytes]
+) -> Callable[[int], list[User]]:
+    """Give each turn's clients their share of the sessions, which end once."""
+    rest = iter(caller.others)
+
+    def clients(number: int) -> list[User]:
+        share = islice(rest, ends_a_turn)
+
+        def ask() -> bytes | None:
+            session_id = next(share, None)
+            return None if session_id is None else write(session_id)
+
+        return [User(ask)] * number
+
+    return clients

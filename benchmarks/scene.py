@@ -71,10 +71,12 @@ def settings(folder: Path) -> Settings:
     return Settings(database_url=f"sqlite:///{folder / DATABASE}")
 
 
-async def fill(folder: Path, many: int, to_end: int) -> Scene:
-    """Make the database in an empty folder, with `many` sessions for the one who has many, and
-    `to_end` sessions to be ended."""
-    node = await Node.open(settings(folder), passwords=Passwords(STANDARD, 2), serving=True)
+async def fill(folder: Path, many: int, to_end: int, where: Settings | None = None) -> Scene:
+    """Make the database in an empty folder, unless it is elsewhere, with `many` sessions for the
+    one who has many, and `to_end` sessions to be ended."""
+    node = await Node.open(
+        where or settings(folder), passwords=Passwords(STANDARD, 2), serving=True
+    )
     try:
         account = await node.identity.add_account("Acme")
         position = (await node.store.log_end()).position

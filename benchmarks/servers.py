@@ -18,9 +18,10 @@ class NotStarted(Exception):
 
 
 @contextmanager
-def lastcall(folder: Path, python: str = sys.executable) -> Iterator[int]:
-    """Run `lastcall serve` on a folder's database until the block ends; give its port."""
-    command = [python, "-m", "lastcall", "serve", "--port", "0", "--json"]
+def lastcall(folder: Path, python: str = sys.executable, *more: str) -> Iterator[int]:
+    """Run `lastcall serve` until the block ends, on a folder's database unless more options say
+    otherwise; give its port."""
+    command = [python, "-m", "lastcall", "serve", "--port", "0", "--json", *more]
     with _child(command, folder) as line:
         yield urlsplit(json.loads(line)["url"]).port or 80
 
