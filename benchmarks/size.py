@@ -268,6 +268,27 @@ async def log_outs(many: Served, url: str) -> list[Case]:
     return [both("log out", log_out), both("log out, over HTTP", over_http)]
 
 
+async def account_log_outs(few: Served, many: Served, urls: dict[str, str]) -> Case:
+    """Give the case of logging out all of an account; they are signed in again each time."""
+
+    async def log_out(name: str, side: Served) -> Times:
+        raw, account = await connect(urls[name]), await side.node.store.find_account(HOME)
+        if account is None:
+            raise LookupError(HOME)
+        act = partial(
+            side.node.sessions.endings.terminate_account,
+            account,
+            "terminated_by_admin",
+            OPERATOR,
+            None,
+        )
+        sign_in_again = partial(raw.execute, "UPDATE accounts SET ended_seq = 0")
+        return Times(name, act, 3, sign_in_again)
+
+    sides = [await log_out("few", few), await log_out("many", many)]
+    return Case("log out an account", 1, sides[0], (sides[1],))
+
+
 def new_name() -> str:
     """Give a name that nobody has."""
     return f"one-{system_entropy(6).hex()}"
@@ -337,10 +358,15 @@ async def measure(
             return Served(Crowded(node.store, crowds[name]), node, port, key)
 
         few, many = await serve("few"), await serve("many")
-        users = await log_outs(many, places["many"].database_url)
+        urls = {name: where.database_url for name, where in places.items()}
+        users = await log_outs(many, urls["many"])
         sizes = [
             one
-            for one in (*cases(few.crowded, many.crowded), *over_http(few, many))
+            for one in (
+                *cases(few.crowded, many.crowded),
+                *over_http(few, many),
+                await account_log_outs(few, many, urls),
+            )
             if given.only in one.name
         ]
         return (

@@ -38,7 +38,8 @@ async def restored(
     opening = base.OpenEpoch(encode(entropy(9)), Timeline(1, encode(entropy(9))), now)
     writes: list[base.Write] = []
     for account in accounts:
-        writes.append(base.EndAccount(account.id, None, "restored", by, now, policy))
+        ended = await store.count_account_sessions(account.id, None, policy, now)
+        writes.append(base.EndAccount(account.id, None, "restored", by, now, ended))
         writes.append(
             base.AddRecord(
                 Record(

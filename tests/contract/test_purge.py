@@ -58,7 +58,7 @@ async def keeps(store: Store, drop: base.Drop, *sessions: Session) -> None:
 
 def end_account(at: datetime = START, spared: Session | None = None) -> base.EndAccount:
     return base.EndAccount(
-        ADA.account_id, spared.id if spared else None, "revoked", SYSTEM, at, POLICY
+        ADA.account_id, spared.id if spared else None, "revoked", SYSTEM, at, ended=0
     )
 
 

@@ -10,9 +10,9 @@ import pytest
 from lastcall.errors import LastOwner, LostRace
 from lastcall.events import SYSTEM, Actor
 from lastcall.identity.model import Role, SingleUse, User, UserStatus
-from lastcall.ids import AccountId, UserId
+from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.sessions.model import Session, SignIn
-from lastcall.stores import base
+from lastcall.stores import base, reads
 from lastcall.stores.base import Store
 from tests.contract.test_writes import (
     ADA,
@@ -54,7 +54,7 @@ def set_role(role: Role, previous: Role, who: User = ADA) -> base.SetRole:
 
 def end_account(spared: Session | None = None, account: AccountId = ADA.account_id) -> Any:  # noqa: ANN401
     return base.EndAccount(
-        account, spared.id if spared else None, "terminated_by_admin", ADMIN, LATER, POLICY
+        account, spared.id if spared else None, "terminated_by_admin", ADMIN, LATER, ended=7
     )
 
 
@@ -267,24 +267,36 @@ async def test_one_event_ends_all_sessions_of_an_account_but_the_spared_one(
     (event,) = committed.events
     assert (event.kind, event.account_id, event.user_id) == ("account_ended", ADA.account_id, None)
     assert (event.reason, event.actor, event.at) == ("terminated_by_admin", ADMIN, LATER)
-    assert event.ended == (3 if spared else 4)
+    assert event.ended == 7  # as it was given
     assert event.spared == (sessions[spared].id if spared else None)
     assert await alive(store, sessions) == {"cy", *([spared] if spared else [])}
     ending = (await read(store, sessions["a1"])).ending
     assert ending is not None
     assert (ending.seq, ending.reason) == (event.position.seq, "terminated_by_admin")
-    again = (await store.commit(end_account())).events[0]
-    assert again.ended == (1 if spared else 0)
 
 
-async def test_only_sessions_that_lived_are_counted(store: Store) -> None:
+async def test_an_account_s_living_sessions_are_counted_but_the_spared_one(store: Store) -> None:
+    async def count(spared: SessionId | None = None) -> int:
+        return await store.count_account_sessions(ADA.account_id, spared, POLICY, START)
+
     sessions = await company(store)
     run_out = START - timedelta(days=2)
     await begin(store, "old", at=run_out)
+    assert (await count(), await count(sessions["b1"].id)) == (4, 3)
+    assert await count(sessions["cy"].id) == 4
     await store.commit(end(sessions["a1"]))
     await store.commit(end_user(user=BOB))
-    (event,) = (await store.commit(end_account())).events
-    assert event.ended == 1
+    assert await count() == 1
+    await store.commit(end_account())
+    assert await count() == 0
+
+
+async def test_not_more_of_an_account_s_sessions_are_counted_than_a_moment_allows(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await company(store)
+    monkeypatch.setattr(reads, "MOST_COUNTED", 3)
+    assert await store.count_account_sessions(ADA.account_id, None, POLICY, START) == 3
 
 
 async def test_a_sign_in_under_way_is_ended_at_birth_by_its_account_s_logout(

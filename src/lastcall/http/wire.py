@@ -135,7 +135,8 @@ class SessionList(msgspec.Struct, frozen=True):
 
 
 class Termination(msgspec.Struct, frozen=True):
-    """How far an ending has come, and by when it is certain at the latest."""
+    """How far an ending has come, and by when it is certain at the latest; `ended` sessions, of an
+    account's a million at most are counted."""
 
     id: str
     ended: int

@@ -171,7 +171,8 @@ class Endings:
         spared: SessionId | None,
         origin: Origin = NOWHERE,
     ) -> Termination:
-        """End all sessions of an account, but the spared one, by one event (ASVS 7.4.5).
+        """End all sessions of an account, but the spared one, by one event (ASVS 7.4.5). They are
+        counted just before, up to `base.MOST_COUNTED`.
 
         Raises SessionEnded where the actor's own session has ended itself, Conflict.
         """
@@ -186,7 +187,8 @@ class Endings:
             origin=origin,
             reason=reason,
         )
-        end = base.EndAccount(account.id, spared, reason, by, now, self._policy)
+        ended = await self._store.count_account_sessions(account.id, spared, self._policy, now)
+        end = base.EndAccount(account.id, spared, reason, by, now, ended)
         return await self._end_all(end, base.AddRecord(record), actor=origin.session_id)
 
     async def _end_all(self, *writes: base.Write, actor: SessionId | None) -> Termination:

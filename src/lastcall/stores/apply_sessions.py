@@ -3,14 +3,14 @@
 from sqlalchemy import ColumnElement, Table, bindparam, exists, insert, select, update
 
 from lastcall.errors import LostRace
-from lastcall.events import EventKind
-from lastcall.ids import AccountId, UserId
+from lastcall.events import Event
+from lastcall.ids import SessionId
 from lastcall.stores import base, reads, rows
 from lastcall.stores.apply import apply
 from lastcall.stores.prepared import Prepared
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import accounts, sessions, sign_ins, users
-from lastcall.stores.transaction import Details, Transaction, require_change
+from lastcall.stores.transaction import Transaction, require_change
 
 
 def _alive_here() -> ColumnElement[bool]:
@@ -137,38 +137,49 @@ def _(write: base.EndSession, transaction: Transaction) -> None:
 
 @apply.register
 def _(write: base.EndUser, transaction: Transaction) -> None:
-    _end_all(write, transaction, "user_ended", users, write.user_id)
+    _hold(users, write.user_id, write.spared, transaction)
+    event = transaction.append(
+        "user_ended",
+        write.at,
+        account_id=write.account_id,
+        user_id=write.user_id,
+        spared=write.spared,
+        reason=write.reason,
+        actor=write.by,
+        ended=reads.count_sessions(
+            transaction.db, write.user_id, write.policy, write.at, write.spared
+        ),
+    )
+    _mark(users, write.user_id, event, transaction)
 
 
 @apply.register
 def _(write: base.EndAccount, transaction: Transaction) -> None:
-    _end_all(write, transaction, "account_ended", accounts, write.account_id)
-
-
-def _end_all(
-    write: base.EndUser | base.EndAccount,
-    transaction: Transaction,
-    kind: EventKind,
-    owners: Table,
-    owner: UserId | AccountId,
-) -> None:
-    db = transaction.db
-    # The owner's row first; then, in a later statement, that the spared session lives (rule 3).
-    db.execute(select(owners.c.id).where(owners.c.id == owner).with_for_update())
-    if write.spared is not None:
-        transaction.require_alive(write.spared)
-    details = Details(
+    _hold(accounts, write.account_id, write.spared, transaction)
+    event = transaction.append(
+        "account_ended",
+        write.at,
         account_id=write.account_id,
         spared=write.spared,
         reason=write.reason,
         actor=write.by,
-        ended=reads.count_sessions(db, owner, write.policy, write.at, write.spared, of=owners),
+        ended=write.ended,
     )
-    if isinstance(write, base.EndUser):
-        details["user_id"] = write.user_id
-    event = transaction.append(kind, write.at, **details)
+    _mark(accounts, write.account_id, event, transaction)
+
+
+def _hold(owners: Table, owner: str, spared: SessionId | None, transaction: Transaction) -> None:
+    """Hold whose sessions are to end; then, by a later statement, the spared one, which must live
+    (rule 3)."""
+    transaction.db.execute(select(owners.c.id).where(owners.c.id == owner).with_for_update())
+    if spared is not None:
+        transaction.require_alive(spared)
+
+
+def _mark(owners: Table, owner: str, event: Event, transaction: Transaction) -> None:
+    """End all of their sessions by an event, but the one that it spares."""
     transaction.require(
         update(owners)
         .where(owners.c.id == owner)
-        .values(ended_seq=event.position.seq, ended_spared=write.spared)
+        .values(ended_seq=event.position.seq, ended_spared=event.spared)
     )

@@ -53,6 +53,7 @@ from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
 from lastcall.stores.queries import (
     CHANGES_MOST,
+    MOST_COUNTED,
     Change,
     Changes,
     Cursor,
@@ -116,6 +117,7 @@ from lastcall.stores.writes import (
 
 __all__ = [  # the whole contract is named `base.…`
     "CHANGES_MOST",
+    "MOST_COUNTED",
     "AddAccount",
     "AddRecord",
     "AddServiceKey",
@@ -227,6 +229,11 @@ class Store(Protocol):
 
     async def count_sessions(self, user_id: UserId, policy: Policy, now: datetime) -> int:
         """Count a user's active sessions."""
+
+    async def count_account_sessions(
+        self, account_id: AccountId, spared: SessionId | None, policy: Policy, now: datetime
+    ) -> int:
+        """Count an account's active sessions, but the spared one; at most `MOST_COUNTED`."""
 
     async def find_event(self, seq: int) -> Event | None:
         """Find an event by its place in the log."""

@@ -199,6 +199,8 @@ class Change:
     user_id: UserId | None
 
 
+MOST_COUNTED: Final = 1_000_000
+"""Up to how many sessions of an account are counted: ten millions would take ten seconds."""
 CHANGES_MOST: Final = 1000
 """How many records are read at once by who follows them."""
 

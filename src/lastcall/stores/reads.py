@@ -8,9 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
-    FromClause,
     Select,
-    Table,
     and_,
     bindparam,
     case,
@@ -29,7 +27,14 @@ from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
 from lastcall.stores import rows
-from lastcall.stores.base import Found, Installation, LogEnd, SessionQuery, SignInStart
+from lastcall.stores.base import (
+    MOST_COUNTED,
+    Found,
+    Installation,
+    LogEnd,
+    SessionQuery,
+    SignInStart,
+)
 from lastcall.stores.columns import TEXT, constant
 from lastcall.stores.newest import Newest
 from lastcall.stores.prepared import Prepared
@@ -231,19 +236,24 @@ _LISTS = {
 }
 
 
-def _count(source: FromClause, *which: ColumnElement[bool]) -> Prepared:
-    return Prepared(
-        select(func.count().label("number"))
-        .select_from(source)
-        .where(sessions.c.id != bindparam("without"), *which)
+_COUNT = Prepared(
+    select(func.count().label("number"))
+    .select_from(sessions)
+    .where(sessions.c.id != bindparam("without"), sessions.c.user_id == _USER, _LIVES)
+)
+_COUNT_ACCOUNT = Prepared(
+    select(func.count().label("number")).select_from(
+        select(sessions.c.id)
+        .select_from(OWNED)
+        .where(
+            sessions.c.id != bindparam("without"),
+            users.c.account_id == bindparam("account_id", type_=TEXT),
+            ACTIVE,
+        )
+        .limit(bindparam("most"))
+        .subquery()
     )
-
-
-_OWNER = bindparam("owner", type_=TEXT)
-_COUNTS = {
-    "users": _count(sessions, sessions.c.user_id == _OWNER, active_of(_OWNER)),
-    "accounts": _count(OWNED, users.c.account_id == _OWNER, ACTIVE),
-}
+)
 
 
 def _found_of(row: rows.Row) -> Found:
@@ -300,16 +310,31 @@ def list_sessions(db: Connection, query: SessionQuery) -> tuple[Session, ...]:
 
 def count_sessions(
     db: Connection,
-    owner: UserId | AccountId,
+    user_id: UserId,
     policy: Policy,
     now: datetime,
     spared: SessionId | None = None,
-    *,
-    of: Table = users,
 ) -> int:
-    """Count the active sessions of a user (or of an account: `of`), but the spared one."""
-    count = _COUNTS[of.name]
-    (row,) = count.rows(db, owner=owner, without=spared or "", **times(policy, now))
+    """Count the active sessions of a user, but the spared one."""
+    (row,) = _COUNT.rows(db, user_id=user_id, without=spared or "", **times(policy, now))
+    return int(row["number"])
+
+
+def count_account_sessions(
+    db: Connection,
+    account_id: AccountId,
+    spared: SessionId | None,
+    policy: Policy,
+    now: datetime,
+) -> int:
+    """Count the active sessions of an account, but the spared one, as far as that is done."""
+    (row,) = _COUNT_ACCOUNT.rows(
+        db,
+        account_id=account_id,
+        without=spared or "",
+        most=MOST_COUNTED,
+        **times(policy, now),
+    )
     return int(row["number"])
 
 

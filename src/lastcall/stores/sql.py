@@ -59,6 +59,14 @@ class Reads(ABC):
         """Count a user's active sessions."""
         return await self._read(lambda db: reads.count_sessions(db, user_id, policy, now))
 
+    async def count_account_sessions(
+        self, account_id: AccountId, spared: SessionId | None, policy: Policy, now: datetime
+    ) -> int:
+        """Count an account's active sessions, but the spared one; at most `MOST_COUNTED`."""
+        return await self._read(
+            lambda db: reads.count_account_sessions(db, account_id, spared, policy, now)
+        )
+
     async def find_event(self, seq: int) -> Event | None:
         """Find an event by its place in the log."""
         return await self._read(lambda db: reads.find_event(db, seq))

@@ -272,8 +272,9 @@ class EndAccount:
     reason: EndReason
     by: Actor
     at: datetime
-    policy: Policy
-    """Tells which sessions had run out already, for the count."""
+    ended: int
+    """How many there were, as counted before: under the log's lock it would hold up every other
+    ending."""
 
 
 @dataclass(frozen=True, slots=True)
