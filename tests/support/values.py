@@ -6,7 +6,7 @@ from typing import Any
 
 from lastcall.device.model import Device, Place
 from lastcall.digests import digest
-from lastcall.events import Position, Timeline
+from lastcall.events import Actor, Position, Timeline
 from lastcall.identity.model import Account, User
 from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.sessions.model import Client, Lineage, Session
@@ -15,6 +15,7 @@ from lastcall.stores.base import UserQuery
 from tests.support.fakes import START
 
 POLICY = Policy()
+ADMIN = Actor("admin", "u_admin", "Grace")
 SOMEWHERE = Position("epoch-------", Timeline(1, "first"), 1)
 
 

@@ -1,7 +1,7 @@
 """What several of the unit tests ask for."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from lastcall.node import Node
 from lastcall.sessions.minting import Tokens
 from tests.support.doctor import Doctor, born, open_folder
 from tests.support.nodes import set_up
+from tests.support.rivals import Rival
 
 
 @pytest.fixture
@@ -37,3 +38,11 @@ def doctor(folder: Path, healthy: Path) -> Doctor:
     for name in ("lastcall.db", "lastcall.key"):
         shutil.copy2(healthy / name, folder)
     return Doctor(folder)
+
+
+@pytest.fixture
+async def rival(node: Node, tmp_path: Path) -> AsyncIterator[Rival]:
+    """Another process of the same server, whose next commit comes second."""
+    made = Rival(node, tmp_path)
+    yield made
+    await made.store.close()

@@ -12,10 +12,9 @@ from lastcall.sessions.model import Ending, Session
 from lastcall.sessions.policy import REPEATS, Policy
 from lastcall.sessions.rules import End, Repeat, Rotate, Shown
 from tests.support.fakes import START
-from tests.support.values import POLICY, a_session, hashed, rotated
+from tests.support.values import ADMIN, POLICY, a_session, hashed, rotated
 
 TICK = timedelta(microseconds=1)
-ADMIN = Actor("admin", "u_admin", "Grace")
 ENDED = Ending("terminated_by_admin", START + timedelta(hours=1), ADMIN, 7)
 
 
