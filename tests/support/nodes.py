@@ -15,6 +15,8 @@ from lastcall.stores.place import KEY_FILE
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery"
+NEW = "a much better one"
+"""The password that it is changed to."""
 BROWSER = Client("browser")
 NATIVE = Client("native")
 SEEN = SignIn("curl/8.5.0", {"sec-ch-ua-platform": '"Linux"'}, "81.2.69.142")

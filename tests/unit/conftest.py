@@ -9,8 +9,9 @@ import pytest
 from lastcall.node import Node
 from lastcall.sessions.minting import Tokens
 from tests.support.doctor import Doctor, born, open_folder
-from tests.support.nodes import set_up
-from tests.support.rivals import Rival
+from tests.support.fakes import FakeClock, FakeEntropy
+from tests.support.nodes import open_node, set_up
+from tests.support.rivals import PausedPasswords, Rival
 
 
 @pytest.fixture
@@ -46,3 +47,19 @@ async def rival(node: Node, tmp_path: Path) -> AsyncIterator[Rival]:
     made = Rival(node, tmp_path)
     yield made
     await made.store.close()
+
+
+@pytest.fixture
+def paused() -> PausedPasswords:
+    """The passwords of `slow`."""
+    return PausedPasswords()
+
+
+@pytest.fixture
+async def slow(
+    node: Node, tmp_path: Path, clock: FakeClock, paused: PausedPasswords
+) -> AsyncIterator[Node]:
+    """Another process of the same server, whose hashing can be paused."""
+    opened = await open_node(tmp_path, clock, FakeEntropy("slow"), passwords=paused)
+    yield opened
+    await opened.close()

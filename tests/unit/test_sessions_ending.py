@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from lastcall.errors import NotFound, SessionEnded
+from lastcall.errors import Error, NotFound, SessionEnded
 from lastcall.events import Actor
 from lastcall.node import Node
 from lastcall.sessions.endings import Termination
 from lastcall.sessions.minting import Tokens
+from lastcall.stores import base
 from tests.support.endings import ended_for, find, log_out
 from tests.support.fakes import FakeClock
-from tests.support.nodes import add_user, sign_in
+from tests.support.nodes import add_user, calls, sign_in
 from tests.support.rivals import Rival
 from tests.support.values import ADMIN
 
@@ -91,6 +92,27 @@ async def test_a_termination_by_a_session_that_has_ended_does_nothing(
             victim.session.id, "terminated_by_user", SELF, lambda _: True, actor.session.id
         )
     assert await ended_for(node, victim) is None
+
+
+async def test_an_admin_who_was_logged_out_meanwhile_can_log_out_nobody(
+    node: Node, ada: Tokens
+) -> None:
+    """Whoever acts must still be signed in (rule 2)."""
+    await add_user(node, ada.user, "bob@example.com")
+    bobs = await sign_in(node, "bob@example.com")
+    await node.sessions.endings.sign_out(ada.session.id)
+    end = base.EndUser(
+        bobs.user.id,
+        bobs.user.account_id,
+        None,
+        "terminated_by_admin",
+        ADMIN,
+        node.clock.now() + timedelta(0),
+        node.sessions.policy,
+    )
+    with pytest.raises(Error):
+        await node.store.commit(end, actor=ada.session.id)
+    await calls(node, bobs)
 
 
 async def test_a_termination_that_lost_to_a_refresh_ends_the_session_all_the_same(
