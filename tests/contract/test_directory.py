@@ -12,7 +12,7 @@ from lastcall.ids import AccountId, UserId
 from lastcall.sessions.model import Session, SignIn
 from lastcall.stores import base
 from lastcall.stores.base import Store
-from tests.contract.test_writes import ADA, end, end_user
+from tests.contract.writes import ADA, end, end_user
 from tests.support.fakes import START
 from tests.support.values import POLICY, a_session, a_user, an_account, everybody, rotated
 

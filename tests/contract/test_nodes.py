@@ -13,7 +13,7 @@ from lastcall.stores import base
 from lastcall.stores.base import NodeRow, Store
 from tests.conftest import ROOT
 from tests.contract.test_log import append, appending
-from tests.contract.test_writes import loses
+from tests.contract.writes import loses
 from tests.support.backends import Backend
 
 ONE, TWO = NodeId("n_one"), NodeId("n_two")

@@ -16,7 +16,7 @@ from lastcall.stores import base
 from lastcall.stores.base import RecordQuery, Store
 from lastcall.stores.postgres import hosts
 from tests.contract.test_log import append
-from tests.contract.test_writes import ADA, BOB, begin
+from tests.contract.writes import ADA, BOB, begin
 from tests.support.backends import Backend, run
 from tests.support.fakes import START
 from tests.support.held import blocked, outcome, raw

@@ -19,12 +19,12 @@ from lastcall.stores import base, schema
 from lastcall.stores.base import Store
 from lastcall.stores.postgres import lane
 from lastcall.stores.postgres import store as postgres_store
-from tests.contract.test_writes import ADA, ADMIN, BOB, LATER, SEEN, end, end_user
+from tests.contract.writes import ADA, BOB, LATER, SEEN, end, end_user
 from tests.support.backends import Born, PostgresBackend
 from tests.support.fakes import START
 from tests.support.held import outcome, raw
 from tests.support.statements import connecting
-from tests.support.values import POLICY, a_session, an_account, hashed, rotated
+from tests.support.values import ADMIN, POLICY, a_session, an_account, hashed, rotated
 
 HELD = " UNION ALL ".join(
     f"SELECT '{name}', (to_jsonb(t) - 'number')::text FROM \"{name}\" t"  # noqa: S608  its own

@@ -13,7 +13,7 @@ from lastcall.stores import base
 from lastcall.stores.base import Store
 from tests.contract.test_following import places
 from tests.contract.test_log import append
-from tests.contract.test_writes import BOB, SEEN, begin, end, end_user, read
+from tests.contract.writes import BOB, SEEN, begin, end, end_user, read
 from tests.support.backends import Backend, ask
 from tests.support.fakes import START
 from tests.support.held import blocked, outcome, raw, stopped

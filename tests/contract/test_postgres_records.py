@@ -6,7 +6,7 @@ import pytest
 from lastcall.ids import SessionId, UserId
 from lastcall.stores.base import Change, Changes, Store
 from tests.contract.test_records import a_record, add
-from tests.contract.test_writes import ADA, begin
+from tests.contract.writes import ADA, begin
 from tests.support.backends import Backend
 from tests.support.held import raw
 

@@ -24,7 +24,7 @@ from tests.contract.test_log import append, appending
 from tests.contract.test_postgres_failures import WAITS_AT_COMMIT
 from tests.contract.test_postgres_wakeups import FOREVER, Bell
 from tests.contract.test_refreshing import shows
-from tests.contract.test_writes import begin
+from tests.contract.writes import begin
 from tests.support.backends import Backend, run
 from tests.support.held import PATIENCE, blocked, outcome, raw
 from tests.support.rough_proxy import RoughProxy

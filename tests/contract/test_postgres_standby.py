@@ -10,7 +10,7 @@ from lastcall.errors import Unavailable
 from lastcall.stores import base
 from tests.contract.test_log import append
 from tests.contract.test_postgres_order import a_refresh
-from tests.contract.test_writes import begin
+from tests.contract.writes import begin
 from tests.support.backends import PostgresBackend
 from tests.support.held import outcome, raw, until
 from tests.support.values import a_user, an_account

@@ -9,7 +9,7 @@ from lastcall.stores import base
 from lastcall.stores.base import Store
 from lastcall.stores.postgres import wakeups
 from tests.contract.test_log import append, appending
-from tests.contract.test_writes import ADA
+from tests.contract.writes import ADA
 from tests.support.backends import Backend
 from tests.support.held import PATIENCE, raw
 from tests.support.values import everybody

@@ -17,7 +17,7 @@ from lastcall.sessions.model import Session, SignIn
 from lastcall.stores import base
 from lastcall.stores.base import Store
 from tests.contract.test_log import append
-from tests.contract.test_writes import ADA, BOB, begin, end, end_user, everything, read
+from tests.contract.writes import ADA, BOB, begin, end, end_user, everything, read
 from tests.support.backends import Backend, ask, run
 from tests.support.fakes import START, FakeEntropy
 from tests.support.values import POLICY, a_session, a_user, an_account, hashed

@@ -13,10 +13,10 @@ from lastcall.events import SYSTEM, Actor
 from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.stores import base
 from lastcall.stores.base import CHANGES_MOST, Change, RecordQuery, Store
-from tests.contract.test_writes import ADA, everything
+from tests.contract.writes import ADA, everything
 from tests.support.fakes import START
+from tests.support.values import ADMIN
 
-ADMIN = Actor("admin", "u_admin", "Grace")
 MINUTE = timedelta(minutes=1)
 
 

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 
 from lastcall.errors import LastOwner, LostRace
-from lastcall.events import SYSTEM, Actor
+from lastcall.events import SYSTEM
 from lastcall.identity.model import Role, SingleUse, User, UserStatus
 from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.sessions.model import Session, SignIn
 from lastcall.stores import base, reads
 from lastcall.stores.base import Store
-from tests.contract.test_writes import (
+from tests.contract.writes import (
     ADA,
     BOB,
+    LATER,
     begin,
     end,
     end_user,
@@ -27,10 +28,17 @@ from tests.contract.test_writes import (
 )
 from tests.support.backends import Backend, ask
 from tests.support.fakes import START
-from tests.support.values import POLICY, a_session, a_user, an_account, everybody, hashed, rotated
+from tests.support.values import (
+    ADMIN,
+    POLICY,
+    a_session,
+    a_user,
+    an_account,
+    everybody,
+    hashed,
+    rotated,
+)
 
-ADMIN = Actor("admin", "u_admin", "Grace")
-LATER = START + timedelta(minutes=5)
 NOBODY = UserId("u_nobody")
 
 
