@@ -16,6 +16,7 @@ from lastcall.node import Node
 from lastcall.server import create_app
 from lastcall.settings import Settings
 from lastcall.stores.place import KEY_FILE
+from tests.http.feeding import Fed, listening
 from tests.http.serving import NOON, Native, Served
 from tests.support.fakes import FakeClock
 from tests.support.nodes import DATABASE, EMAIL, PASSWORD
@@ -110,3 +111,13 @@ async def native_elsewhere(serve: Serve, filled: Path, tmp_path: Path) -> Native
     shutil.copytree(filled, tmp_path / "elsewhere")
     url = f"sqlite:///{tmp_path / 'elsewhere' / DATABASE}"
     return await (await serve(Settings(database_url=url))).native()
+
+
+@pytest.fixture
+async def fed(served: Served) -> AsyncIterator[Fed]:
+    """A server that listens, and a key to follow its feed with."""
+    await served.node.leases.start()
+    app = create_app(served.settings, node=served.node)
+    await app.open()
+    async with listening(app) as port:
+        yield Fed(served.at(app), port, await served.key("verify"))
