@@ -17,6 +17,7 @@ from lastcall.server import create_app
 from lastcall.settings import Settings
 from lastcall.stores.place import KEY_FILE
 from tests.http.feeding import Fed, listening
+from tests.http.office import Office
 from tests.http.serving import NOON, Native, Served
 from tests.support.fakes import FakeClock
 from tests.support.nodes import DATABASE, EMAIL, PASSWORD
@@ -121,3 +122,19 @@ async def fed(served: Served) -> AsyncIterator[Fed]:
     await app.open()
     async with listening(app) as port:
         yield Fed(served.at(app), port, await served.key("verify"))
+
+
+@pytest.fixture
+async def office(served: Served) -> Office:
+    """An owner, a member with two sessions, and a service."""
+    mia = await served.add_user("mia@example.com")
+    key = await served.key("sessions")
+    return Office(
+        served,
+        await served.native(),
+        await served.native("mia@example.com"),
+        await served.native("mia@example.com"),
+        served.ada,
+        mia,
+        key,
+    )
