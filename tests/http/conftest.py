@@ -16,6 +16,7 @@ from lastcall.node import Node
 from lastcall.server import create_app
 from lastcall.settings import Settings
 from lastcall.stores.place import KEY_FILE
+from tests.http.company import Company
 from tests.http.feeding import Fed, listening
 from tests.http.office import Office
 from tests.http.serving import NOON, Native, Served
@@ -138,3 +139,12 @@ async def office(served: Served) -> Office:
         mia,
         key,
     )
+
+
+@pytest.fixture
+async def company(served: Served) -> Company:
+    """An owner and an admin who are signed in, and a member."""
+    grace = await served.add_user("grace@example.com", role="admin")
+    mia = await served.add_user("mia@example.com")
+    signed_in = await served.native(), await served.native("grace@example.com")
+    return Company(served, *signed_in, grace.id, mia)

@@ -16,6 +16,7 @@ from tests.support.nodes import PASSWORD
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """When these tests begin."""
 USERS = "/api/v1/users"
+SESSION = "/api/v1/session"
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/142.0.0.0 Safari/537.36"

@@ -4,6 +4,8 @@ import asyncio
 import json
 
 from lastcall.leases.messages import Events, Grant, store_position
+from tests.http.company import Company
+from tests.http.conftest import on_each_store
 from tests.http.feeding import Fed
 from tests.http.test_metrics import counts, labels
 from tests.support.following import eventually
@@ -65,3 +67,10 @@ async def test_services_lists_nodes_and_verifiers_of_the_own_account(fed: Fed) -
         first = (await ada.get("/api/v1/services?limit=1")).json()
         rest = (await ada.get(f"/api/v1/services?limit=1&before={first['next']}")).json()
         assert [first["services"], rest["services"], rest["next"]] == [[node], [verifier], None]
+
+
+@on_each_store
+async def test_no_service_is_connected_yet(company: Company) -> None:
+    listed = (await company.grace.get("/api/v1/services")).json()
+    assert [one for one in listed["services"] if one["kind"] == "verifier"] == []
+    assert listed["next"] is None

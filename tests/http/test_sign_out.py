@@ -2,10 +2,9 @@
 
 from lastcall.settings import Settings
 from tests.http.conftest import Serve
-from tests.http.serving import Served, problem, set_cookies
+from tests.http.serving import SESSION, Served, problem, set_cookies
 
 SIGN_OUT = "/api/v1/sign-out"
-SESSION = "/api/v1/session"
 
 
 async def test_a_browser_that_signs_out_forgets_both_cookies_and_its_storage(
