@@ -123,7 +123,7 @@ async def test_by_no_name_anybody_reaches_into_another_organisation(
 HIDDEN = ("ada@", "bob@", "mia@", "grace@", "carol@", "Acme")
 """What an answer about the other organisation would show."""
 STREAM = "/live"
-"""Never over; `test_live` has whom it tells what."""
+"""Never over; `unit/test_live_telling.py` has whom it tells what."""
 LISTS = [
     one
     for one in ENDPOINTS

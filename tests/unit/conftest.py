@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from lastcall.clock import system_entropy
 from lastcall.node import Node
 from lastcall.sessions.minting import Tokens
 from tests.support.doctor import Doctor, born, open_folder
 from tests.support.fakes import FakeClock, FakeEntropy
-from tests.support.nodes import open_node, set_up
+from tests.support.nodes import add_user, calls, open_node, set_up
+from tests.support.open_pages import Scene
 from tests.support.rivals import PausedPasswords, Rival
 
 
@@ -63,3 +65,16 @@ async def slow(
     opened = await open_node(tmp_path, clock, FakeEntropy("slow"), passwords=paused)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    """A node whose owner Ada and member Bob open pages."""
+    clock = FakeClock()
+    node = await open_node(tmp_path, clock, system_entropy)
+    ada = await set_up(node)
+    owner = (await calls(node, ada)).user
+    made = Scene(node, clock, ada, await add_user(node, owner, "bob@example.com"))
+    yield made
+    await made.live.close()
+    await node.close()

@@ -1,4 +1,4 @@
-"""Whom an access token shows and until when, and the fresh proof that replaces it."""
+"""Whom a token shows and until when: to call, to look on, and after a fresh proof."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +12,7 @@ from lastcall.sessions.minting import Tokens
 from lastcall.sessions.policy import Policy
 from tests.support.endings import ended_for, find, log_out
 from tests.support.fakes import FakeClock, FakeEntropy
-from tests.support.nodes import calls, open_node, set_up
+from tests.support.nodes import calls, open_node, set_up, sign_in
 from tests.support.rivals import Rival
 
 # Showing an access token
@@ -84,6 +84,34 @@ async def test_a_genuine_token_of_a_live_session_is_told_of_no_ending(
 ) -> None:
     assert await node.sessions.recognise_ended(ada.access_token) is None
     assert await node.sessions.recognise_ended(ada.refresh_token) is None
+
+
+# Looking on
+
+
+async def test_looking_on_uses_no_token_up_and_is_no_activity(
+    node: Node, ada: Tokens, clock: FakeClock
+) -> None:
+    tokens = await sign_in(node)
+    before = (await calls(node, tokens)).session
+    clock.advance(hours=2)
+    found = await node.sessions.look_on(tokens.refresh_token)
+    assert found.session == before
+    await node.sessions.refresh(tokens.refresh_token, None)
+
+
+async def test_a_token_that_was_used_up_does_not_look_on_and_ends_nothing(
+    node: Node, ada: Tokens, clock: FakeClock
+) -> None:
+    tokens = await sign_in(node)
+    newer = await node.sessions.refresh(tokens.refresh_token, None)
+    clock.advance(seconds=60)
+    with pytest.raises(InvalidToken):
+        await node.sessions.look_on(tokens.refresh_token)
+    await node.sessions.look_on(newer.refresh_token)
+    clock.advance(hours=24)
+    with pytest.raises(SessionEnded):
+        await node.sessions.look_on(newer.refresh_token)
 
 
 # A fresh proof
