@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lastcall.node import Node
+from lastcall.settings import load
 from lastcall.stores.opening import open_store
 from tests.cli.conftest import PASSWORD, Lastcall
 from tests.support.fakes import START, FakeEntropy
@@ -117,6 +119,25 @@ def test_a_typed_password_is_asked_for_twice_and_never_shown(tmp_path: Path, aga
     assert '"email": "ada@example.com"' in out
     assert PASSWORD.strip() not in shown
     assert shown.count("Password: ") == len(answers) // 2
+
+
+# Listing
+
+
+def test_all_users_are_listed_however_many(acme: Lastcall) -> None:
+    """They are read a part at a time."""
+
+    async def add() -> None:
+        node = await Node.open(load({}, environment()))
+        (account,) = await node.store.list_accounts()
+        for number in range(201):
+            await node.identity.add_user(account.id, f"u{number}@example.com")
+        await node.close()
+
+    asyncio.run(add())
+    users = acme("user", "list", "--json").data["users"]
+    names = [f"u{number}@example.com" for number in range(201)]
+    assert [user["email"] for user in users] == ["ada@example.com", *names]
 
 
 # Accounts

@@ -1,6 +1,8 @@
 """`serve` and `demo` as real processes: what they print when, and how they end."""
 
+import errno
 import json
+import os
 import re
 import signal
 import socket
@@ -15,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from lastcall.cli.serving import Listener
+from lastcall.cli.serving import Listener, listen
+from lastcall.errors import Error
 from tests.support.servers import add_owner, environment
 
 READY = re.compile(r"lastcall is ready at (http://localhost:[0-9]+)\n")
@@ -143,6 +146,30 @@ def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert err == "lastcall: this machine has no address 203.0.113.7; check --host\n"
+
+
+@pytest.mark.parametrize(
+    ("failure", "advice"),
+    [
+        (errno.EACCES, "port 80 is reserved for the system; choose one above 1023 with --port"),
+        (errno.EADDRNOTAVAIL, "this machine has no address 127.0.0.1; check --host"),
+        (errno.ENOBUFS, "can't listen on 127.0.0.1 port 80: No buffer space available"),
+    ],
+)
+def test_a_port_that_can_not_be_had_is_refused_with_advice(
+    failure: int, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(failure, os.strerror(failure))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(Error, match=re.escape(advice)), listen("127.0.0.1", 80):
+        pass
+
+
+def test_a_host_of_no_machine_is_refused_with_advice() -> None:
+    with pytest.raises(Error, match="no address nowhere"), listen("nowhere.invalid", 0):
+        pass
 
 
 @pytest.mark.parametrize(

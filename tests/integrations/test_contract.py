@@ -118,6 +118,19 @@ async def test_a_role_is_asked_for(site: Site, node: Node) -> None:
     problem(await site.ask("/admin", bearer=member.access_token), 403, "forbidden")
 
 
+async def test_a_window_that_has_not_the_role_is_told_so_and_sent_nowhere(
+    site: Site, node: Node
+) -> None:
+    """At the sign-in page it would be let in, and sent back here."""
+    await add_user(node, (await calls(node, site.owner)).user, "grace@example.com")
+    member = await site.sign_in("grace@example.com")
+    problem(await site.navigate("/admin", cookies(member)), 403, "forbidden")
+
+
+async def test_a_cookie_whose_name_ends_alike_is_another_one(site: Site) -> None:
+    problem(await site.ask("/me", cookies="not-lastcall-access=x"), 401, "token_missing")
+
+
 async def test_a_fresh_proof_is_asked_for(site: Site) -> None:
     """With the challenge of RFC 9470."""
     tokens = await site.sign_in()

@@ -12,13 +12,14 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from lastcall.audit import TYPES
+from lastcall.audit import TYPES, Record
 from lastcall.errors import InvalidCredentials
-from lastcall.events import Actor
+from lastcall.events import SYSTEM, Actor
 from lastcall.identity.administration import Admin
 from lastcall.identity.model import User
 from lastcall.sessions.model import Client, SignIn
-from lastcall.web import record_words
+from lastcall.stores import base
+from lastcall.web import exports, record_words
 from tests.pages.conftest import Sit
 from tests.pages.people import MAC, PHONE, SESSIONS, WINDOWS, Person
 from tests.pages.serving import EMAIL, PASSWORD, Running
@@ -250,6 +251,21 @@ def test_an_export_as_json_is_the_api_s_events_under_the_same_filter(
     assert event["device"]["label"] == "Firefox on Windows"
     ada.goes_to(f"{AUDIT}?kind=unusual&until=2001-01-01")
     assert json.loads(download(ada, "Export as JSON")[1]) == []
+
+
+def test_an_export_holds_all_of_a_long_log_once_and_in_order(site: Running, sit: Sit) -> None:
+    """It is read a part at a time."""
+    many = 2 * exports.BATCH + 1
+    ada = signed_in(site, sit)
+    account = site.run(site.node.store.list_accounts())[0].id
+    at = site.clock.now()
+    told = [base.AddRecord(Record("user.logout", at, account, None, SYSTEM)) for _ in range(many)]
+    site.run(site.node.store.commit(*told))
+    ada.goes_to(f"{AUDIT}?kind=endings")
+    events = json.loads(download(ada, "Export as JSON")[1])
+    numbers = [int(event["id"].removeprefix("r_")) for event in events]
+    assert numbers == sorted(set(numbers), reverse=True)
+    assert [event["type"] for event in events].count("user.logout") == many
 
 
 def test_ones_own_activity_can_be_taken_away_and_nobody_else_s(site: Running, sit: Sit) -> None:
