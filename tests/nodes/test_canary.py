@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from tests.nodes.site import CLIENT, Begun, Site
+from tests.nodes.site import CLIENT, Begun, Site, eventually
 from tests.support.servers import Server
 
 USERS: Final = 200
@@ -22,6 +22,7 @@ POOL: Final = 14
 """How many connections a node has at most (docs/operating.md)."""
 
 Kind = Literal["session", "sessions", "refresh"]
+KINDS: Final[tuple[Kind, ...]] = ("session", "sessions", "refresh")
 
 
 def request(method: str, path: str, token: str, body: object = None) -> bytes:
@@ -111,14 +112,18 @@ async def test_no_answer_goes_to_another_whoever_breaks_off(site: Site) -> None:
     counts: Counter[str] = Counter()
 
     async def use(user: User, seed: int) -> None:
-        choose = random.Random(seed)
+        choose, kinds = random.Random(seed), list(KINDS)
         for _ in range(ACTS):
-            kind: Kind = choose.choice(("session", "sessions", "refresh"))
+            kind = choose.choice(kinds)
             try:
                 await user.act(node.port, kind, choose if choose.random() < CUT else None)
                 counts[kind] += 1
             except BrokenOffError:
                 counts["broken off"] += 1
+                # What was broken off may be looked at only now: after two more refreshes its token
+                # would be a thief's.
+                if kind == "refresh":
+                    kinds.remove(kind)
 
     with site.node() as node:
         users = await asyncio.gather(
@@ -126,9 +131,8 @@ async def test_no_answer_goes_to_another_whoever_breaks_off(site: Site) -> None:
         )
         await asyncio.gather(*(use(user, seed) for seed, user in enumerate(users)))
         assert min(counts.values()) > USERS, counts
-        kinds: tuple[Kind, ...] = ("session", "sessions", "refresh")
-        for kind in kinds:
+        for kind in KINDS:
             await asyncio.gather(*(user.act(node.port, kind, None) for user in users))
-        states = site.value(CONNECTIONS)
-        assert len(states) <= POOL
-        assert {*states} == {"idle"}, "none is in the middle of anything"
+        assert len(site.value(CONNECTIONS)) <= POOL
+        # The node looks at the log by itself, too.
+        eventually(lambda: {*site.value(CONNECTIONS)} == {"idle"}, "every connection is idle")
