@@ -14,6 +14,8 @@ from typing import Literal
 Direction = Literal["up", "down"]
 PIECE = 64
 """Bytes at a time of a slow direction."""
+ACCEPTED = 5
+"""After how many turns of the event loop what it has just accepted is known here."""
 
 
 class RoughProxy:
@@ -53,9 +55,12 @@ class RoughProxy:
         """Stop, and end what is open."""
         self.refuse()
         self._reserved.close()
-        for task in [*self._tasks]:
+        for _ in range(ACCEPTED):
+            await asyncio.sleep(0)
+        tasks = [*self._tasks]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def cut(self) -> None:
         """Reset every connection."""
@@ -110,13 +115,18 @@ class RoughProxy:
             gate.set()
 
     async def _serve(self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._pass_on(near, to_near))
+        self._tasks.add(task)
+        await asyncio.wait([task])
+        self._tasks.discard(task)
+        to_near.transport.abort()
+
+    async def _pass_on(self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
         try:
             far, to_far = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
-            to_near.transport.abort()
             return
         if self._server is None:  # it came just before
-            to_near.transport.abort()
             to_far.transport.abort()
             return
         self._writers |= {to_near, to_far}
@@ -125,17 +135,14 @@ class RoughProxy:
             asyncio.create_task(self._pass(near, to_far, "up", gates["up"])),
             asyncio.create_task(self._pass(far, to_near, "down", gates["down"])),
         ]
-        self._tasks.update(passing)
         try:
             await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in passing:
                 task.cancel()
             await asyncio.gather(*passing, return_exceptions=True)
-            self._tasks.difference_update(passing)
             self._writers -= {to_near, to_far}
-            for writer in (to_near, to_far):
-                writer.transport.abort()
+            to_far.transport.abort()
 
     async def _pass(
         self,
