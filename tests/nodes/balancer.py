@@ -8,6 +8,8 @@ from typing import Final
 import httpx
 
 PROBE_SECONDS: Final = 0.1
+IDLE_SECONDS: Final = 2.0
+"""After how long it uses a connection no more: sooner than a node closes it (docs/operating.md)."""
 
 
 class Balancer:
@@ -22,7 +24,8 @@ class Balancer:
         self._ports = ports
         self._ready = {*ports}
         self._choose = choose
-        self._http = httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=None))
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=IDLE_SECONDS)
+        self._http = httpx.AsyncClient(timeout=30, limits=limits)
         self._probing = asyncio.create_task(self._probe()) if probing else None
 
     async def request(

@@ -232,8 +232,13 @@ class Draining(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in whoever is connected before the sockets close: they may have asked already."""
-        loop = asyncio.get_running_loop()
-        for accepted in [one for listening in sockets or () for one in _waiting(listening)]:
+        loop, waiting = asyncio.get_running_loop(), list[socket.socket]()
+        for listening in sockets or ():
+            waiting += _waiting(listening)
+        # At once, before anything is done with them: who connects in between is cut off.
+        for closing in (*self.servers, *(sockets or ())):
+            closing.close()
+        for accepted in waiting:
             taking = loop.create_task(loop.connect_accepted_socket(self._protocol, accepted))
             taking.add_done_callback(lambda taken: taken.result()[1].shutdown())
         await super().shutdown(sockets)

@@ -31,8 +31,9 @@ PIECE: Final = 8 * 1024
 """Bytes that the parser is given at once: one read may hold four times the limit."""
 HEAD_SECONDS: Final = 10.0
 """How long a connection may take to send a request's line and headers."""
-LINGER_SECONDS: Final = 0.1
-"""How long a connection may be idle once the server takes no others."""
+LINGER_SECONDS: Final = 0.3
+"""How long a connection may be idle once the server takes no others: on a busy machine a request
+comes some time after its connection."""
 
 
 def app() -> "ASGIApp":
