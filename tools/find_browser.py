@@ -1,7 +1,6 @@
 """Find a Chromium to test with: an installed one, else Playwright's own, else the system's package.
 
-Each candidate is started once: what can't show a page is no browser. One that never has windows
-comes first: to open a page costs it a third of the processor's time.
+Each candidate is started once: what can't show a page is no browser.
 """
 
 import os
@@ -15,12 +14,7 @@ from typing import Final
 from playwright.sync_api import Error, sync_playwright
 
 VARIABLE: Final = "LASTCALL_TEST_CHROMIUM"
-NAMES: Final = (
-    *("chromium-headless-shell", "chrome-headless-shell"),
-    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
-)
-PACKAGES: Final = ("chromium-headless-shell", "chromium")
-"""Debian's and Ubuntu's; not every release has the first."""
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PLACES: Final = (
     "/usr/bin/chromium",
     "/snap/bin/chromium",
@@ -89,7 +83,7 @@ def starts(path: str | None) -> bool:
 def fetch_with_playwright() -> bool:
     """Let Playwright download its own Chromium; whether that went well."""
     print("No Chromium is installed; fetching Playwright's own ...", file=sys.stderr)
-    command = [sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"]
+    command = [sys.executable, "-m", "playwright", "install", "chromium"]
     try:
         done = subprocess.run(command, timeout=PLAYWRIGHT_SECONDS, stdout=sys.stderr, check=False)
     except subprocess.TimeoutExpired:
@@ -103,13 +97,12 @@ def install_with_apt() -> bool:
         return False
     print("Installing the system's Chromium with apt-get ...", file=sys.stderr)
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-
-    def apt_get(*arguments: str) -> bool:
-        command = ["apt-get", "-qq", *arguments]
-        return not subprocess.run(command, env=environ, stdout=sys.stderr, check=False).returncode
-
-    return apt_get("update") and any(
-        apt_get("install", "-y", "--no-install-recommends", package) for package in PACKAGES
+    return all(
+        subprocess.run(command, env=environ, stdout=sys.stderr, check=False).returncode == 0
+        for command in (
+            ["apt-get", "update", "-qq"],
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"],
+        )
     )
 
 

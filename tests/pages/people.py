@@ -35,10 +35,6 @@ PHONE = Kit(
 )
 
 
-_UNNAMED: Final = {"sec-ch-ua": "", "sec-ch-ua-full-version-list": ""}
-"""The hints that would give the tests' own browser away: Safari and Firefox send none."""
-
-
 @dataclass
 class Person:
     """Somebody at a browser of their own, with its own cookies."""
@@ -56,7 +52,7 @@ class Person:
         """Open a new browser."""
         context = browser.new_context(
             user_agent=kit.user_agent,
-            extra_http_headers={"X-Forwarded-For": kit.ip, **_UNNAMED},
+            extra_http_headers={"X-Forwarded-For": kit.ip},
             **{"locale": "en-GB", **more},
         )
         context.set_default_timeout(10_000)
