@@ -200,7 +200,8 @@ class Change:
 
 
 MOST_COUNTED: Final = 1_000_000
-"""Up to how many sessions of an account are counted: ten millions would take ten seconds."""
+"""Up to how many sessions of an account are counted. Those that are over are looked at and not
+counted: of ten million, all that are read may take ten seconds still."""
 CHANGES_MOST: Final = 1000
 """How many records are read at once by who follows them."""
 
