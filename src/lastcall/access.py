@@ -1,7 +1,8 @@
 """Access tokens: what they say, and how the one form that is accepted is read (RFC 9068).
 
 The parsing is ours and takes nothing but what this lastcall mints: a JWS in compact form (RFC 7515,
-section 7.1) with three header members and the claims below. The signature is `cryptography`'s.
+section 7.1) with three header members and the claims below. The signature is `cryptography`'s,
+as it is where one is minted.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,10 +15,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
     SECP256R1,
+    EllipticCurvePrivateKey,
     EllipticCurvePublicKey,
     EllipticCurvePublicNumbers,
 )
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.hashes import SHA256
 from msgspec import UNSET, UnsetType
 
@@ -160,6 +165,12 @@ def claims_of(access: Access) -> dict[str, object]:
         "pos": [position.epoch, str(position.timeline), position.seq],
         **external,
     }
+
+
+def sign(signed: bytes, key: EllipticCurvePrivateKey) -> bytes:
+    """Give ES256's signature: its two numbers, one after the other (RFC 7518, section 3.4)."""
+    first, second = decode_dss_signature(key.sign(signed, _ECDSA))
+    return first.to_bytes(_NUMBER, "big") + second.to_bytes(_NUMBER, "big")
 
 
 @lru_cache(maxsize=64)  # all tokens of a key begin alike

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from base64 import urlsafe_b64encode
 from binascii import a2b_base64, b2a_base64
 from typing import Final
 
@@ -22,7 +21,7 @@ def same(left: bytes, right: bytes) -> bool:
 
 def encode(raw: bytes) -> str:
     """Write bytes as base64url without padding (RFC 7515, section 2)."""
-    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    return b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
 
 
 def decode(text: str) -> bytes:

@@ -8,9 +8,12 @@ starts, and verifies until the last token that it signed has run out.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
 from joserfc.jwk import ECKey
 
 from lastcall import secretfile
@@ -46,6 +49,11 @@ class SigningKey(secretfile.Unshared):
     created_at: datetime
     signs_from: datetime
     jwk: ECKey = field(repr=False)
+
+    @property
+    def private(self) -> EllipticCurvePrivateKey:
+        """What signs."""
+        return cast(EllipticCurvePrivateKey, self.jwk.raw_value)
 
 
 def new_key(

@@ -6,10 +6,9 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-from joserfc import jws
 
 from lastcall import secretfile
-from lastcall.access import ALGORITHM, Access, claims_of
+from lastcall.access import ALGORITHM, Access, claims_of, sign
 from lastcall.clock import Entropy
 from lastcall.digests import decode, digest, encode, same
 from lastcall.errors import InvalidToken
@@ -30,14 +29,13 @@ _SERVICE_KEY: Final = re.compile(r"lck_(?P<id>k_[a-z0-9]{26})_(?P<secret>[A-Za-z
 # Access tokens: JWTs after RFC 9068, see `access`.
 
 
-_algorithm: Final = jws.JWSRegistry(algorithms=[ALGORITHM]).get_alg(ALGORITHM)
 _json: Final = msgspec.json.Encoder()
 
 
 def mint_access(access: Access, key: SigningKey) -> str:
     """Sign an access token (RFC 9068, section 2; RFC 7515, section 7.1)."""
     signed = f"{_head(key.id)}.{encode(_json.encode(claims_of(access)))}"
-    return f"{signed}.{encode(_algorithm.sign(signed.encode('ascii'), key.jwk))}"
+    return f"{signed}.{encode(sign(signed.encode('ascii'), key.private))}"
 
 
 @lru_cache(maxsize=64)  # all tokens of a key begin alike

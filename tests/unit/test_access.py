@@ -4,6 +4,7 @@ import hmac
 import json
 import socket
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -116,6 +117,19 @@ def test_an_access_token_carries_exactly_the_claims_of_the_contract() -> None:
 
 def test_what_is_minted_opens_to_the_same() -> None:
     assert opened(TOKEN) == ACCESS
+
+
+def test_a_signature_is_as_jose_wants_it_also_where_a_number_begins_with_zeros() -> None:
+    """As one in 256 does, so that this looks at some hundreds of signatures for each."""
+    found: set[int] = set()
+    for number in count():
+        token = tokens.mint_access(msgspec.structs.replace(ACCESS, token_id=str(number)), KEY)
+        assert jws.deserialize_compact(token, KEY.jwk, registry=ALL_ALGORITHMS).payload
+        signature = decode(token.rpartition(".")[2])
+        assert len(signature) == 64
+        found |= {at for at in (0, 32) if signature[at] == 0}
+        if len(found) == 2:
+            return
 
 
 def test_the_media_type_in_full_is_the_same_type() -> None:
