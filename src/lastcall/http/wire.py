@@ -5,7 +5,7 @@ Times are RFC 3339 in UTC; what is named `…_in` is whole seconds.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -19,6 +19,8 @@ from lastcall.problems import EndedBy
 from lastcall.sessions import endings, minting, model, rules
 from lastcall.sessions.policy import Policy
 from lastcall.stores.base import Reach
+
+_SECOND: Final = timedelta(seconds=1)
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -267,7 +269,7 @@ def termination(value: endings.Termination, now: datetime) -> Termination:
         ended=value.ended,
         state=found.state,
         certain_by=certain,
-        certain_in=None if certain is None else -(-(certain - now) // timedelta(seconds=1)),
+        certain_in=None if certain is None else -(-(certain - now) // _SECOND),
         verifiers=found.verifiers,
         acknowledged=found.acknowledged,
         waited_ms=max(0, value.waited // timedelta(milliseconds=1)),
@@ -299,7 +301,7 @@ def tokens(
 
 def seconds(span: timedelta) -> int:
     """Give whole seconds, none of them too many."""
-    return max(0, span // timedelta(seconds=1))
+    return max(0, span // _SECOND)
 
 
 def device(value: devices.Device) -> Device:
