@@ -76,15 +76,16 @@ def _refresh(
         yield Case(
             "refresh",
             number,
-            OverHttp("lastcall", lastcall, _first(clients, number)),
+            OverHttp("lastcall", lastcall, first(clients, number)),
             (
                 bare(number),
-                OverHttp("SQL, commit + ES256", floor, _first(floors, number)),
+                OverHttp("SQL, commit + ES256", floor, first(floors, number)),
             ),
         )
 
 
-def _first(users: list[User], number: int) -> Callable[[], list[User]]:
+def first(users: list[User], number: int) -> Callable[[], list[User]]:
+    """Give what makes a turn's clients: the first so many."""
     return lambda: users[:number]
 
 

@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from benchmarks import report, servers
 from benchmarks.client import OverHttp, User, always, loop, request
 from benchmarks.in_process import refreshing
-from benchmarks.measure import Calls, Case, Outcome, Side, Tasks, Turn, compare
-from benchmarks.over_http import API, Refreshing, ending
+from benchmarks.least_server import CREATE, FIRST
+from benchmarks.measure import Calls, Case, Contender, Outcome, Side, Tasks, Turn, compare
+from benchmarks.over_http import API, Refreshing, ending, first
 from benchmarks.scene import CLIENTS, Scene, fill
 from lastcall.clock import SystemClock, system_entropy
 from lastcall.node import Node
@@ -51,7 +52,8 @@ ratio: lastcall's rate over that of pgbench -N with as many clients, within one 
 the rounds, and from which to which. All of it, and the client that asks, shares the processors.
 Rates are medians of the rounds; p50 and p99 are milliseconds, as a client sees them.
 "1w", "2w": lastcall serve with one worker process, with two; "node": without HTTP, in the process
-of the benchmark."""
+of the benchmark. "the least": a shared statement and a signature behind the same web server, in one
+process, which proves no token, decides nothing and tells nothing of the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,17 @@ def clients_of(scene: Scene, ends_a_turn: int) -> dict[str, Callable[[int], list
 
 
 def cases(
-    cluster: Cluster, scene: Scene, port: int, workers: int, ends_a_turn: int
+    cluster: Cluster, scene: Scene, port: int, least: int, workers: int, ends_a_turn: int
 ) -> Iterator[Case]:
     """Give the cases against a server that has a database to itself."""
+    users = [Refreshing(f"{number}.{FIRST}").user for number in range(CLIENTS)]
     for name, clients in clients_of(scene, ends_a_turn).items():
         for number in NUMBERS:
             own = OverHttp("lastcall", port, partial(clients, number))
-            yield Case(f"{name} {workers}w", number, own, (Pgbench(cluster, number),))
+            floors: tuple[Contender, ...] = (Pgbench(cluster, number),)
+            if name == "refresh" and workers == 1:
+                floors += (OverHttp("the least", least, first(users, number)),)
+            yield Case(f"{name} {workers}w", number, own, floors)
 
 
 def in_process(cluster: Cluster, scene: Scene, node: Node) -> Iterator[Case]:
@@ -214,11 +220,14 @@ async def measure(
             [one_alone(scene, serve(0), floor, raw)], ALONE * rounds, seconds / ALONE, tell
         )
         await raw.close()
+        cluster.create_database("least")
+        cluster.execute(CREATE, database="least")
+        least = stack.enter_context(servers.least(cluster.socket_url("least")))
         both = [(workers, serve(workers)) for workers in WORKERS]
         all_ = [
             one
             for workers, port in both
-            for one in cases(cluster, scene, port, workers, ends_a_turn)
+            for one in cases(cluster, scene, port, least, workers, ends_a_turn)
         ]
         node = await Node.open(inside, serving=True)
         all_ += in_process(cluster, scene, node)

@@ -35,6 +35,14 @@ def floor(database: Path) -> Iterator[int]:
 
 
 @contextmanager
+def least(database_url: str) -> Iterator[int]:
+    """Run the least that refreshes on a database of its own until the block ends; give its port."""
+    command = [sys.executable, "-m", "benchmarks.least_server", database_url]
+    with _child(command, ROOT) as line:
+        yield int(line)
+
+
+@contextmanager
 def shop(address: str, key: str) -> Iterator[int]:
     """Run an application that follows a server until the block ends; give its port."""
     command = [sys.executable, "-m", "benchmarks.shop_server", address]
