@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import signal
 import socket
 import sys
@@ -212,6 +213,13 @@ class Draining(Server):
     nobody asks for anything any more. At an interrupt it stops."""
 
     _told_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start. What is there by then stays: to look through it for garbage, again and again, took
+        a twentieth of a refresh."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
         """Take a signal."""
