@@ -23,3 +23,8 @@ def constant(word: str) -> ColumnElement[str]:
     if not word.replace(".", "_").isidentifier():
         raise ValueError("a constant is a word of ours")
     return literal_column(f"'{word}'", TEXT)
+
+
+def at_most(number: int) -> ColumnElement[int]:
+    """Give a limit as part of a statement: so a server that plans for any values knows it too."""
+    return literal_column(str(number), Integer())

@@ -9,13 +9,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
-    Integer,
     ScalarSelect,
     Select,
     bindparam,
     case,
     func,
-    literal_column,
     select,
     union_all,
 )
@@ -35,7 +33,7 @@ from lastcall.keys import StoredKey
 from lastcall.sessions.policy import Policy
 from lastcall.stores import reads, rows
 from lastcall.stores.base import Reach, UserQuery
-from lastcall.stores.columns import TEXT, constant
+from lastcall.stores.columns import TEXT, at_most, constant
 from lastcall.stores.prepared import Prepared
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import (
@@ -84,14 +82,9 @@ def list_users(db: Connection, query: UserQuery) -> tuple[Profile, ...]:
         wanted = _indexed(there, query)
     else:
         wanted = there.where(_holds(users.c.search, query)) if query.text else there
-        wanted = wanted.order_by(users.c.id.desc()).limit(_most(query.limit))
+        wanted = wanted.order_by(users.c.id.desc()).limit(at_most(query.limit))
     found = db.execute(_profiles(wanted), reads.times(query.policy, query.now)).mappings()
     return tuple(rows.profile_of(row) for row in found)
-
-
-def _most(number: int) -> ColumnElement[int]:
-    """Give a limit that a server also knows as it plans for any values."""
-    return literal_column(str(number), Integer())
 
 
 def _holds(search: ColumnElement[str], query: UserQuery) -> ColumnElement[bool]:
@@ -103,9 +96,9 @@ def _indexed(there: Select[tuple[str]], query: UserQuery) -> Select[tuple[str]]:
     are no more; else by the index, which knows of all accounts, and where few have it. Either way
     few rows are read, whatever the server believes of the text."""
     newest = users.c.id.desc()
-    near = there.add_columns(users.c.search).order_by(newest).limit(_most(NEAR)).cte("near")
+    near = there.add_columns(users.c.search).order_by(newest).limit(at_most(NEAR)).cte("near")
     named = select(near.c.id).where(_holds(near.c.search, query))
-    found = named.order_by(near.c.id.desc()).limit(_most(query.limit)).cte("found")
+    found = named.order_by(near.c.id.desc()).limit(at_most(query.limit)).cte("found")
 
     def count(of: CTE) -> ScalarSelect[int]:
         return select(func.count()).select_from(of).scalar_subquery()
@@ -120,7 +113,7 @@ def _indexed(there: Select[tuple[str]], query: UserQuery) -> Select[tuple[str]]:
     # Else it would be walked through in the order of the page.
     apart = far.cte("far").prefix_with("MATERIALIZED")
     both = union_all(select(found.c.id), select(apart.c.id)).subquery("both")
-    return select(both.c.id).order_by(both.c.id.desc()).limit(_most(query.limit))
+    return select(both.c.id).order_by(both.c.id.desc()).limit(at_most(query.limit))
 
 
 def _profiles(wanted: Select[tuple[str]]) -> Select[tuple[object, ...]]:
