@@ -104,6 +104,7 @@ class Event:
     reason: EndReason | None = None
     actor: Actor = SYSTEM
     ended: int = 0
-    """How many active sessions it ended."""
+    """How many active sessions it ended; of a whole account at least so many, where there were more
+    than could be counted in two seconds."""
     key_id: str | None = None
     """The signing key that it publishes or revokes (rule 18)."""

@@ -6,13 +6,15 @@ from lastcall.audit import Record, Target
 from lastcall.clock import Clock, Entropy
 from lastcall.digests import encode
 from lastcall.events import Actor, Timeline
+from lastcall.sessions.counting import count_at_least
 from lastcall.sessions.policy import Policy
 from lastcall.stores import base
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """How many sessions were ended, of how many accounts."""
+    """How many sessions were ended, of how many accounts; at least so many, where one had more than
+    could be counted in two seconds."""
 
     ended: int
     accounts: int
@@ -38,7 +40,7 @@ async def restored(
     opening = base.OpenEpoch(encode(entropy(9)), Timeline(1, encode(entropy(9))), now)
     writes: list[base.Write] = []
     for account in accounts:
-        ended = await store.count_account_sessions(account.id, None, policy, now)
+        ended = await count_at_least(store, account.id, None, policy, now, clock)
         writes.append(base.EndAccount(account.id, None, "restored", by, now, ended))
         writes.append(
             base.AddRecord(

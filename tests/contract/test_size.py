@@ -9,7 +9,7 @@ import pytest
 from lastcall.events import SYSTEM
 from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.sessions.model import SignIn
-from lastcall.stores import base
+from lastcall.stores import base, counting
 from lastcall.stores.base import Store
 from lastcall.stores.rows import micros
 from tests.support.backends import PostgresBackend, run
@@ -73,6 +73,10 @@ def users_of(**wanted: object) -> Do:
     return lambda store: store.list_users(query)
 
 
+def part_of(account: AccountId, after: UserId | None = None) -> Do:
+    return lambda store: store.count_account_sessions(account, None, POLICY, START, after)
+
+
 async def end_one(store: Store) -> object:
     end = base.EndSession(
         SessionId(session_id(next(ONES))), ANY, ACCOUNT_ID, "revoked", SYSTEM, START
@@ -109,6 +113,9 @@ OFTEN: dict[str, tuple[Do, int]] = {
         lambda store: store.count_sessions(HEAVY, POLICY, START),
         CROWD.of_one + 10,
     ),
+    "count a part of an account's sessions": (part_of(ACCOUNT_ID, ANY), 1_300),
+    "count a part with who has two thousand": (part_of(ACCOUNT_ID), CROWD.of_one + 1_300),
+    "count an account of nobody beside a large one": (part_of(AccountId("a_b")), 210),
     "list two thousand sessions": (
         sessions_of(HEAVY, "active"),
         CROWD.of_one + 100,
@@ -176,6 +183,30 @@ async def test_what_is_asked_often_reads_few_rows(
     await store.close()  # which tells the server's counts
     whole, every = (b - a for a, b in zip(before, read_by(server), strict=True))
     assert whole == 0, "no whole table is read"
+    assert every <= most
+
+
+@pytest.mark.usefixtures("planning")
+@pytest.mark.parametrize(
+    ("most_users", "most_sessions", "most"), [(200, 500, 710), (2_000, 50_000, 15_000)]
+)
+async def test_a_part_of_a_count_looks_at_no_more_than_it_may(
+    crowded: PostgresBackend,
+    server: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    most_users: int,
+    most_sessions: int,
+    most: int,
+) -> None:
+    """However many sessions one user has, and however many users it is of."""
+    monkeypatch.setattr(counting, "USERS", most_users)
+    monkeypatch.setattr(counting, "SESSIONS", most_sessions)
+    before = read_by(server)
+    store = crowded.open()
+    await store.count_account_sessions(ACCOUNT_ID, None, POLICY, START)
+    await store.close()
+    whole, every = (b - a for a, b in zip(before, read_by(server), strict=True))
+    assert whole == 0
     assert every <= most
 
 

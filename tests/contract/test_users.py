@@ -12,7 +12,7 @@ from lastcall.events import SYSTEM
 from lastcall.identity.model import Role, SingleUse, User, UserStatus
 from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.sessions.model import Session, SignIn
-from lastcall.stores import base, reads
+from lastcall.stores import base, counting
 from lastcall.stores.base import Store
 from tests.contract.writes import (
     ADA,
@@ -283,9 +283,23 @@ async def test_one_event_ends_all_sessions_of_an_account_but_the_spared_one(
     assert (ending.seq, ending.reason) == (event.position.seq, "terminated_by_admin")
 
 
+async def parts(
+    store: Store, spared: SessionId | None = None, account: AccountId = ADA.account_id
+) -> list[int]:
+    """Count an account's sessions: what each part has."""
+    found, after = [], None
+    while True:
+        part = await store.count_account_sessions(account, spared, POLICY, START, after)
+        found.append(part.number)
+        if part.next is None:
+            return found
+        assert part.next > (after or "")
+        after = part.next
+
+
 async def test_an_account_s_living_sessions_are_counted_but_the_spared_one(store: Store) -> None:
     async def count(spared: SessionId | None = None) -> int:
-        return await store.count_account_sessions(ADA.account_id, spared, POLICY, START)
+        return sum(await parts(store, spared))
 
     sessions = await company(store)
     run_out = START - timedelta(days=2)
@@ -299,12 +313,52 @@ async def test_an_account_s_living_sessions_are_counted_but_the_spared_one(store
     assert await count() == 0
 
 
-async def test_not_more_of_an_account_s_sessions_are_counted_than_a_moment_allows(
+async def test_no_other_account_s_sessions_are_counted(store: Store) -> None:
+    await company(store)
+    for account, number in (("acme", 4), ("other", 1), ("nobody", 0), ("", 0)):
+        assert await parts(store, account=AccountId(f"a_{account}")) == [number]
+
+
+@pytest.mark.parametrize(
+    ("most_users", "most_sessions", "expected"),
+    [
+        (100, 50_000, [5]),
+        (3, 50_000, [4, 1]),
+        (1, 50_000, [2, 2, 0, 1, 0]),
+        (100, 7, [5]),
+        (100, 6, [4, 1]),
+        (100, 5, [4, 1]),  # nobody's sessions are in two parts
+        (100, 4, [2, 2, 1]),
+        (100, 3, [2, 2, 1]),
+        (2, 3, [2, 2, 1, 0]),
+    ],
+)
+async def test_the_parts_have_everybody_s_sessions_once(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    most_users: int,
+    most_sessions: int,
+    expected: list[int],
+) -> None:
+    """Of Ada two, of Bob two, of Carl none, of Dora one, and of another account one."""
+    await company(store)
+    dora = a_user("dora")
+    await store.commit(base.AddUser(a_user("carl"), None), base.AddUser(dora, None))
+    await begin(store, "d", user=dora)
+    monkeypatch.setattr(counting, "USERS", most_users)
+    monkeypatch.setattr(counting, "SESSIONS", most_sessions)
+    assert await parts(store) == expected
+
+
+async def test_of_one_user_not_more_sessions_are_looked_at_than_a_part_may(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await company(store)
-    monkeypatch.setattr(reads, "MOST_COUNTED", 3)
-    assert await store.count_account_sessions(ADA.account_id, None, POLICY, START) == 3
+    """Whether they are active or not: those that are over take as long."""
+    sessions = await company(store)
+    monkeypatch.setattr(counting, "SESSIONS", 1)
+    assert await parts(store) == [1, 1, 0]
+    await store.commit(end(sessions["a1"]), end(sessions["a2"]))
+    assert await parts(store) == [0, 1, 0]
 
 
 async def test_a_sign_in_under_way_is_ended_at_birth_by_its_account_s_logout(

@@ -137,8 +137,8 @@ class SessionList(msgspec.Struct, frozen=True):
 
 
 class Termination(msgspec.Struct, frozen=True):
-    """How far an ending has come, and by when it is certain at the latest; `ended` sessions, of an
-    account's a million at most are counted."""
+    """How far an ending has come, and by when it is certain at the latest; `ended` sessions, of a
+    whole account at least so many, where there were more than could be counted in two seconds."""
 
     id: str
     ended: int

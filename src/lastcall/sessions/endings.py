@@ -15,6 +15,7 @@ from lastcall.identity.model import Account
 from lastcall.ids import AccountId, SessionId, TerminationId, UserId
 from lastcall.secretfile import Secrets
 from lastcall.sessions import rules
+from lastcall.sessions.counting import count_at_least
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
 from lastcall.stores import base
@@ -172,7 +173,7 @@ class Endings:
         origin: Origin = NOWHERE,
     ) -> Termination:
         """End all sessions of an account, but the spared one, by one event (ASVS 7.4.5). They are
-        counted just before, up to `base.MOST_COUNTED`.
+        counted just before, as far as `count_at_least` comes.
 
         Raises SessionEnded where the actor's own session has ended itself, Conflict.
         """
@@ -187,7 +188,9 @@ class Endings:
             origin=origin,
             reason=reason,
         )
-        ended = await self._store.count_account_sessions(account.id, spared, self._policy, now)
+        ended = await count_at_least(
+            self._store, account.id, spared, self._policy, now, self._clock
+        )
         end = base.EndAccount(account.id, spared, reason, by, now, ended)
         return await self._end_all(end, base.AddRecord(record), actor=origin.session_id)
 

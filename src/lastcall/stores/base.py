@@ -53,9 +53,9 @@ from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
 from lastcall.stores.queries import (
     CHANGES_MOST,
-    MOST_COUNTED,
     Change,
     Changes,
+    CountPart,
     Cursor,
     Found,
     Installation,
@@ -117,7 +117,6 @@ from lastcall.stores.writes import (
 
 __all__ = [  # the whole contract is named `base.…`
     "CHANGES_MOST",
-    "MOST_COUNTED",
     "AddAccount",
     "AddRecord",
     "AddServiceKey",
@@ -127,6 +126,7 @@ __all__ = [  # the whole contract is named `base.…`
     "Change",
     "Changes",
     "Committed",
+    "CountPart",
     "CountRepeat",
     "CountUnknownSignIn",
     "Cursor",
@@ -231,9 +231,16 @@ class Store(Protocol):
         """Count a user's active sessions."""
 
     async def count_account_sessions(
-        self, account_id: AccountId, spared: SessionId | None, policy: Policy, now: datetime
-    ) -> int:
-        """Count an account's active sessions, but the spared one; at most `MOST_COUNTED`."""
+        self,
+        account_id: AccountId,
+        spared: SessionId | None,
+        policy: Policy,
+        now: datetime,
+        after: UserId | None = None,
+    ) -> CountPart:
+        """Count the active sessions, but the spared one, of an account's next users after one, in
+        the order of their ids. However many there are, few enough are looked at that it is soon
+        done; of a single user's, those beyond that are never counted."""
 
     async def find_event(self, seq: int) -> Event | None:
         """Find an event by its place in the log."""

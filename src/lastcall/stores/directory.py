@@ -123,7 +123,7 @@ def _profiles(wanted: Select[tuple[str]]) -> Select[tuple[object, ...]]:
     seen = (
         select(
             sessions.c.user_id,
-            func.sum(case((reads.ACTIVE, 1), else_=0)).label("active_sessions"),
+            func.sum(case((reads.active(), 1), else_=0)).label("active_sessions"),
             func.max(sessions.c.last_active_at).label("last_seen_at"),
         )
         .select_from(reads.OWNED)

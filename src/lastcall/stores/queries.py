@@ -191,6 +191,15 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
+class CountPart:
+    """How many active sessions the next users of an account have, and after whom to go on; None
+    where those were the last."""
+
+    number: int
+    next: UserId | None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Somebody whose pages show something new."""
 
@@ -199,9 +208,6 @@ class Change:
     user_id: UserId | None
 
 
-MOST_COUNTED: Final = 1_000_000
-"""Up to how many sessions of an account are counted. Those that are over are looked at and not
-counted: of ten million, all that are read may take ten seconds still."""
 CHANGES_MOST: Final = 1000
 """How many records are read at once by who follows them."""
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
+    FromClause,
     Select,
     and_,
     bindparam,
@@ -23,18 +24,11 @@ from sqlalchemy import (
 )
 
 from lastcall.events import Event, Position
-from lastcall.ids import AccountId, SessionId, UserId
+from lastcall.ids import SessionId, UserId
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
 from lastcall.stores import rows
-from lastcall.stores.base import (
-    MOST_COUNTED,
-    Found,
-    Installation,
-    LogEnd,
-    SessionQuery,
-    SignInStart,
-)
+from lastcall.stores.base import Found, Installation, LogEnd, SessionQuery, SignInStart
 from lastcall.stores.columns import TEXT, constant
 from lastcall.stores.newest import Newest
 from lastcall.stores.prepared import Prepared
@@ -61,13 +55,13 @@ _LOG = (
 )
 
 
-def alive() -> ColumnElement[bool]:
-    """Hold for a row of `sessions`, joined with its user and account, that nothing has ended:
-    begun at or after the last event that ended its user's or account's sessions, or spared by it
-    (rule 2)."""
+def alive(user: FromClause = users) -> ColumnElement[bool]:
+    """Hold for a row of `sessions`, joined with its user (or a selection of users) and account,
+    that nothing has ended: begun at or after the last event that ended its user's or account's
+    sessions, or spared by it (rule 2)."""
     return and_(
         sessions.c.ended_seq.is_(None),
-        *(_outlives(owner.c.ended_seq, owner.c.ended_spared) for owner in (users, accounts)),
+        *(_outlives(owner.c.ended_seq, owner.c.ended_spared) for owner in (user, accounts)),
     )
 
 
@@ -146,8 +140,9 @@ ENDED = OWNED.outerjoin(ENDING, ENDING.c.seq == _first_ending())
 """Sessions, each with the event that ended it, if any did."""
 
 
-ACTIVE = and_(alive(), _running())
-"""Holds for a session of `OWNED` that lives, by the values of `times`."""
+def active(user: FromClause = users) -> ColumnElement[bool]:
+    """Hold for a session, joined as for `alive`, that lives, by the values of `times`."""
+    return and_(alive(user), _running())
 
 
 def active_of(user_id: ColumnElement[str]) -> ColumnElement[bool]:
@@ -241,19 +236,6 @@ _COUNT = Prepared(
     .select_from(sessions)
     .where(sessions.c.id != bindparam("without"), sessions.c.user_id == _USER, _LIVES)
 )
-_COUNT_ACCOUNT = Prepared(
-    select(func.count().label("number")).select_from(
-        select(sessions.c.id)
-        .select_from(OWNED)
-        .where(
-            sessions.c.id != bindparam("without"),
-            users.c.account_id == bindparam("account_id", type_=TEXT),
-            ACTIVE,
-        )
-        .limit(bindparam("most"))
-        .subquery()
-    )
-)
 
 
 def _found_of(row: rows.Row) -> Found:
@@ -317,24 +299,6 @@ def count_sessions(
 ) -> int:
     """Count the active sessions of a user, but the spared one."""
     (row,) = _COUNT.rows(db, user_id=user_id, without=spared or "", **times(policy, now))
-    return int(row["number"])
-
-
-def count_account_sessions(
-    db: Connection,
-    account_id: AccountId,
-    spared: SessionId | None,
-    policy: Policy,
-    now: datetime,
-) -> int:
-    """Count the active sessions of an account, but the spared one, as far as that is done."""
-    (row,) = _COUNT_ACCOUNT.rows(
-        db,
-        account_id=account_id,
-        without=spared or "",
-        most=MOST_COUNTED,
-        **times(policy, now),
-    )
     return int(row["number"])
 
 

@@ -23,7 +23,7 @@ from lastcall.ids import AccountId, KeyId, SessionId, UserId
 from lastcall.keys import StoredKey
 from lastcall.sessions.model import Session
 from lastcall.sessions.policy import Policy
-from lastcall.stores import base, directory, log, purge, reads, records
+from lastcall.stores import base, counting, directory, log, purge, reads, records
 
 T = TypeVar("T")
 
@@ -60,11 +60,16 @@ class Reads(ABC):
         return await self._read(lambda db: reads.count_sessions(db, user_id, policy, now))
 
     async def count_account_sessions(
-        self, account_id: AccountId, spared: SessionId | None, policy: Policy, now: datetime
-    ) -> int:
-        """Count an account's active sessions, but the spared one; at most `MOST_COUNTED`."""
+        self,
+        account_id: AccountId,
+        spared: SessionId | None,
+        policy: Policy,
+        now: datetime,
+        after: UserId | None = None,
+    ) -> base.CountPart:
+        """Count the active sessions, but the spared one, of an account's next users after one."""
         return await self._read(
-            lambda db: reads.count_account_sessions(db, account_id, spared, policy, now)
+            lambda db: counting.count(db, account_id, spared, policy, now, after)
         )
 
     async def find_event(self, seq: int) -> Event | None:

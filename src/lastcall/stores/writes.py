@@ -274,7 +274,7 @@ class EndAccount:
     at: datetime
     ended: int
     """How many there were, as counted before: under the log's lock it would hold up every other
-    ending."""
+    ending. At least so many, where there were more than could be counted in two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
