@@ -2,56 +2,57 @@
 thousand, in two databases of one PostgreSQL, which waits for the disk at each commit; and logging
 out a user with ten thousand sessions beside one who has one.
 
+What is asked of users and sessions is asked in memory, as on a server that was made for so many:
+6.5 GB are read into it before the first round. `--cold` leaves there what filling has left.
+
 It fills 13 GB, which takes a quarter of an hour, so `make bench` leaves it out. With `--server` it
 makes the databases `few` and `many` on another server, and leaves them there for the next run,
 which makes `few` anew; `--folder` is then where their secret files lie.
 """
 
 import argparse
-import random
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Final
 
+import asyncpg
 import click
+import psutil
 
 from benchmarks import report, servers
 from benchmarks.client import OverHttp, User, always, load, loop, request
+from benchmarks.crowded import HOME, Crowded
 from benchmarks.measure import Case, Outcome, Tasks, Turn, compare
 from benchmarks.over_http import API
 from benchmarks.scene import begin
-from lastcall.audit import Record
 from lastcall.clock import SystemClock, system_entropy
-from lastcall.digests import digest
-from lastcall.errors import LostRace
-from lastcall.events import SYSTEM
 from lastcall.identity.administration import OPERATOR
-from lastcall.ids import AccountId, SessionId, UserId
+from lastcall.ids import UserId
 from lastcall.node import Node
-from lastcall.sessions.policy import Policy
 from lastcall.settings import Settings
-from lastcall.stores import base, rows
+from lastcall.stores import rows
 from lastcall.stores.postgres.hosts import connect
-from tools.crowd import ACCOUNT, Crowd, fill, session_id, user_id
+from tools.crowd import Crowd, fill, user_id
 from tools.postgres import Cluster, Server
 
-HOME: Final = AccountId(ACCOUNT)
-POLICY: Final = Policy()
 FEW: Final = 10_000
 OF_ONE: Final = 10_000
 A_USER: Final = 10
 """How many sessions everybody else has."""
-SETTINGS: Final = {"shared_buffers": "1GB", "max_wal_size": "2GB", "maintenance_work_mem": "512MB"}
-SAMPLE: Final = 200_000
-"""Of how many sessions, all over the table, those are that are asked for."""
+SETTINGS: Final = {
+    "shared_buffers": f"{psutil.virtual_memory().total // 3 // 2**20}MB",
+    "max_wal_size": "2GB",
+    "maintenance_work_mem": "512MB",
+}
+WARM: Final = ("users", "sessions")
+"""The tables that are read into memory before, with their indexes."""
 TOGETHER: Final = 8
 HOW_TO_READ: Final = """\
 p50: milliseconds, of the store unless it says HTTP: with few, with many. ratio: the time with many
@@ -83,116 +84,6 @@ class Times:
         return Turn(sum(latencies), latencies)
 
 
-class Crowded:
-    """A database full of people, and what is asked of it. Each operation has a third of the users
-    to itself."""
-
-    def __init__(self, store: base.Store, crowd: Crowd) -> None:
-        self._store = store
-        self._crowd = crowd
-        self._chance = random.Random()
-        self._oldest = crowd.sessions * 9 // 10  # from here on, they are there to be deleted
-        others = range(crowd.of_one + 1, self._oldest)
-        numbers = self._chance.sample(others, min(SAMPLE, len(others)))
-        parts = [[one for one in numbers if self._user(one) % 3 == part] for part in range(3)]
-        self._kept = cycle(parts[0])
-        self._ending = iter(parts[1])
-        self._leaving = cycle(parts[2])
-        self._dropped = self._oldest + self._chance.randrange(crowd.sessions // 50)
-        self._generations: dict[int, int] = {}
-
-    def _user(self, session: int) -> int:
-        return 2 + session % (self._crowd.users - 1)  # as `tools.crowd` gives them out
-
-    async def refresh(self) -> None:
-        """Refresh a session: the next one that is as it was filled in, or as this left it."""
-        while not await self._refresh(next(self._kept)):
-            pass
-
-    async def _refresh(self, number: int) -> bool:
-        generation = self._generations.get(number, 1)
-        shown, successor = (
-            digest((f"{number}" if one == 1 else f"{number} {one}").encode())
-            for one in (generation, generation + 1)
-        )
-        named = SessionId(session_id(number))
-        now = SystemClock().now()
-        done = await self._store.refresh(
-            base.Refresh(named, generation, shown, successor, bytes(60), "192.0.2.1", now, POLICY)
-        )
-        self._generations[number] = generation + 1
-        return done is not None
-
-    async def list_sessions(self) -> None:
-        """List somebody's sessions."""
-        user = UserId(user_id(self._user(next(self._kept))))
-        query = base.SessionQuery(user, "active", POLICY, SystemClock().now())
-        if not await self._store.list_sessions(query):
-            raise LookupError(user)
-
-    async def end(self) -> None:
-        """End a session."""
-        number = next(self._ending)
-        user, now = UserId(user_id(self._user(number))), SystemClock().now()
-        ended = SessionId(session_id(number))
-        with suppress(LostRace):  # a run before has ended it
-            await self._store.commit(
-                base.EndSession(ended, user, HOME, "revoked", SYSTEM, now),
-                base.AddRecord(Record("session.sign_out", now, HOME, user, SYSTEM)),
-            )
-
-    def listing(self, key: str) -> User:
-        """List somebody's sessions over HTTP, as a service."""
-
-        def ask() -> bytes:
-            user = user_id(self._user(next(self._kept)))
-            return request("GET", f"{API}/users/{user}/sessions", token=key)
-
-        return User(ask)
-
-    def ending(self, key: str) -> User:
-        """End a session over HTTP, as a service."""
-
-        def ask() -> bytes:
-            ended = session_id(next(self._ending))
-            return request("DELETE", f"{API}/sessions/{ended}", token=key)
-
-        return User(ask)
-
-    async def log_out(self, user: UserId | None = None) -> None:
-        """Log somebody out."""
-        user = user or UserId(user_id(self._user(next(self._leaving))))
-        now = SystemClock().now()
-        await self._store.commit(
-            base.EndUser(user, HOME, None, "terminated_by_admin", SYSTEM, now, POLICY),
-            base.AddRecord(Record("user.logout", now, HOME, user, SYSTEM)),
-        )
-
-    async def search(self, text: str | None = None) -> None:
-        """Search users, for one of them unless it is said for what."""
-        wanted = text or f"user{1 + self._chance.randrange(self._crowd.users)}@"
-        await self._store.list_users(base.UserQuery(HOME, POLICY, SystemClock().now(), text=wanted))
-
-    async def read_records(self, *, deep: bool = False, of_user: bool = False) -> None:
-        """Read a page of the audit log, from its end or from anywhere, of all or of somebody."""
-        before = 1 + self._chance.randrange(self._crowd.sessions) if deep else None
-        user = UserId(user_id(self._user(next(self._kept)))) if of_user else None
-        await self._store.list_records(base.RecordQuery(HOME, user, before=before))
-
-    async def look_to_purge(self) -> None:
-        """Read a piece of the sessions, anywhere, as a purge does."""
-        after = session_id(1 + self._chance.randrange(self._crowd.sessions - 500))
-        await self._store.over(base.PurgeQuery("sessions", SystemClock().now(), after))
-
-    async def delete(self) -> None:
-        """Delete the next five sessions, as if they had been over for long."""
-        self._dropped += 5
-        keys = tuple(session_id(self._dropped - one) for one in range(5))
-        over = rows.moment(self._crowd.at + 400 * 86_400 * 10**6)
-        with suppress(LostRace):  # a run before has deleted one of them
-            await self._store.commit(base.Drop("sessions", keys, over))
-
-
 def cases(few: Crowded, many: Crowded) -> Iterator[Case]:
     """Give the cases, each with the few first."""
 
@@ -221,9 +112,10 @@ def cases(few: Crowded, many: Crowded) -> Iterator[Case]:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A crowd with a server on its database, and a service's key for it."""
+    """A crowd with a server on its database, a service's key for it, and a way past it."""
 
     crowded: Crowded
+    raw: "asyncpg.Connection[asyncpg.Record]"
     node: Node
     port: int
     key: str
@@ -239,14 +131,15 @@ def over_http(few: Served, many: Served) -> Iterator[Case]:
         ]
         return Case(f"{name}, over HTTP", 1, sides[0], (sides[1],), length)
 
+    yield both("refresh", lambda it: it.crowded.refreshing())
     yield both("list", lambda it: it.crowded.listing(it.key))
     yield both("terminate", lambda it: it.crowded.ending(it.key), 0.5)
 
 
-async def log_outs(many: Served, url: str) -> list[Case]:
+async def log_outs(many: Served) -> list[Case]:
     """Give the cases of logging out who has one session, beside who has ten thousand; both are
     signed in again each time."""
-    raw, node = await connect(url), many.node
+    node = many.node
     one = await node.identity.add_user(HOME, f"{new_name()}@example.com")
     await begin(node.sessions, one, (await node.store.log_end()).position)
 
@@ -255,7 +148,7 @@ async def log_outs(many: Served, url: str) -> list[Case]:
         await load(many.port, [always(ask)], 0)
 
     async def sign_in_again(user: UserId) -> None:
-        await raw.execute("UPDATE users SET ended_seq = 0 WHERE id = $1", user)
+        await many.raw.execute("UPDATE users SET ended_seq = 0 WHERE id = $1", user)
 
     def both(name: str, act: Callable[[UserId], Awaitable[object]]) -> Case:
         sides = [
@@ -268,11 +161,11 @@ async def log_outs(many: Served, url: str) -> list[Case]:
     return [both("log out", log_out), both("log out, over HTTP", over_http)]
 
 
-async def account_log_outs(few: Served, many: Served, urls: dict[str, str]) -> Case:
+async def account_log_outs(few: Served, many: Served) -> Case:
     """Give the case of logging out all of an account; they are signed in again each time."""
 
     async def log_out(name: str, side: Served) -> Times:
-        raw, account = await connect(urls[name]), await side.node.store.find_account(HOME)
+        account = await side.node.store.find_account(HOME)
         if account is None:
             raise LookupError(HOME)
         act = partial(
@@ -282,7 +175,7 @@ async def account_log_outs(few: Served, many: Served, urls: dict[str, str]) -> C
             OPERATOR,
             None,
         )
-        sign_in_again = partial(raw.execute, "UPDATE accounts SET ended_seq = 0")
+        sign_in_again = partial(side.raw.execute, "UPDATE accounts SET ended_seq = 0")
         return Times(name, act, 3, sign_in_again)
 
     sides = [await log_out("few", few), await log_out("many", many)]
@@ -306,6 +199,10 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
+_PREWARM: Final = """
+SELECT sum(pg_prewarm(indexrelid) + CASE WHEN indisprimary THEN pg_prewarm(indrelid) ELSE 0 END)
+FROM pg_index WHERE indrelid = $1::regclass
+"""
 _UPDATES: Final = "SELECT n_tup_{}upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
 _HERE: Final = "SELECT true FROM pg_database WHERE datname = $1"
 
@@ -345,6 +242,12 @@ async def measure(
     }
     places = {name: await make(server, folder, name, crowd) for name, crowd in crowds.items()}
     server.execute("CHECKPOINT")
+    if not given.cold:
+        for name in places:
+            server.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm", database=name)
+            for table_ in WARM:
+                tell(f"reading {table_} of the {name} into memory")
+                server.value(_PREWARM, table_, database=name)
     async with AsyncExitStack() as stack:
 
         async def serve(name: str) -> Served:
@@ -355,17 +258,20 @@ async def measure(
             flags = {"--database-url": where.database_url, "--secret-file": str(where.secret_file)}
             words = [text for pair in flags.items() for text in pair]
             port = stack.enter_context(servers.lastcall(folder, sys.executable, *words))
-            return Served(Crowded(node.store, crowds[name]), node, port, key)
+            crowded = Crowded(node.store, crowds[name])
+            raw = await connect(where.database_url)
+            stack.push_async_callback(raw.close)
+            await crowded.mint(raw, node.secrets)
+            return Served(crowded, raw, node, port, key)
 
         few, many = await serve("few"), await serve("many")
-        urls = {name: where.database_url for name, where in places.items()}
-        users = await log_outs(many, urls["many"])
+        users = await log_outs(many)
         sizes = [
             one
             for one in (
                 *cases(few.crowded, many.crowded),
                 *over_http(few, many),
-                await account_log_outs(few, many, urls),
+                await account_log_outs(few, many),
             )
             if given.only in one.name
         ]
@@ -382,6 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="how often; 5")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long a turn lasts; 1")
     parser.add_argument("--only", metavar="NAME", default="", help="operations with NAME in it")
+    parser.add_argument("--cold", action="store_true", help="read nothing into memory before")
     parser.add_argument("--server", metavar="URL", help="a server that is there already")
     parser.add_argument("--folder", type=Path, help="where secret files lie, and stay")
     given = parser.parse_args(arguments)

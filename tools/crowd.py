@@ -17,6 +17,7 @@ import asyncpg
 import click
 
 from lastcall.clock import SystemClock
+from lastcall.digests import digest
 from lastcall.stores.rows import micros
 
 PART: Final = 50_000
@@ -46,7 +47,7 @@ SELECT 's_c1_' || lpad(n::text, 26, '0'),
        $2 + 2592000000000, $2, '["pwd"]', 'browser', NULL, false,
        '{"type":"desktop","os":"Windows","os_version":"11","browser":"Firefox",'
            '"browser_version":"152"}',
-       '{"country":"DE","reason":null}', '192.0.2.1', 1, sha256(n::text::bytea), $2,
+       '{"country":"DE","reason":null}', '192.0.2.1', 1, sha256(sha256(n::text::bytea)), $2,
        NULL, NULL, 0, 0
 FROM generate_series($3::bigint, $4::bigint) AS n, log
 """
@@ -85,6 +86,11 @@ def user_id(number: int) -> str:
 def session_id(number: int) -> str:
     """Name a session, from 1."""
     return f"s_c1_{number:026}"
+
+
+def secret(number: int) -> bytes:
+    """Give the secret in the first refresh token of a session."""
+    return digest(str(number).encode())
 
 
 async def fill(database_url: str, crowd: Crowd, watch: Watch = lambda _: None) -> None:

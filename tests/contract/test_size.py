@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from lastcall.digests import digest
 from lastcall.events import SYSTEM
 from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.sessions.model import SignIn
@@ -15,7 +16,7 @@ from lastcall.stores.rows import micros
 from tests.support.backends import PostgresBackend, run
 from tests.support.fakes import START
 from tests.support.values import POLICY, a_session, hashed
-from tools.crowd import ACCOUNT, Crowd, fill, session_id, user_id
+from tools.crowd import ACCOUNT, Crowd, fill, secret, session_id, user_id
 from tools.postgres import Cluster
 
 CROWD = Crowd(users=20_000, sessions=100_000, at=micros(START), of_one=2_000)
@@ -50,12 +51,12 @@ def crowded(server: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Postgr
 
 def shown(number: int, generation: int = 1) -> base.Refresh:
     """Show a token of a session of the crowd."""
-    secret = f"{number}" if generation == 1 else f"{number} {generation}"
+    shown = secret(number) if generation == 1 else f"{number} {generation}".encode()
     return base.Refresh(
         SessionId(session_id(number)),
         generation,
-        hashed(secret),
-        hashed(f"{number} {generation + 1}"),
+        digest(shown),
+        digest(f"{number} {generation + 1}".encode()),
         b"sealed",
         "192.0.2.1",
         START,
