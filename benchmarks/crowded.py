@@ -27,6 +27,8 @@ HOME: Final = AccountId(ACCOUNT)
 POLICY: Final = Policy()
 SAMPLE: Final = 200_000
 """Of how many sessions, all over the table, those are that are asked for."""
+REGULARS: Final = 300
+"""How many of them are there again and again."""
 SHOWN: Final = 20_000
 """How many of them refresh over HTTP."""
 _UNUSED: Final = """
@@ -47,6 +49,7 @@ class Crowded:
         numbers = self._chance.sample(others, min(SAMPLE, len(others)))
         parts = [[one for one in numbers if self._user(one) % 4 == part] for part in range(4)]
         self._kept = cycle(parts[0])
+        self._regular = cycle(parts[0][:REGULARS])
         self._ending = iter(parts[1])
         self._leaving = cycle(parts[2])
         self._showing = parts[3][:SHOWN]
@@ -76,9 +79,10 @@ class Crowded:
         self._generations[number] = generation + 1
         return done is not None
 
-    async def list_sessions(self) -> None:
-        """List somebody's sessions."""
-        user = UserId(user_id(self._user(next(self._kept))))
+    async def list_sessions(self, *, regular: bool = False) -> None:
+        """List somebody's sessions: of anybody, or of one of few who are listed again and again, so
+        that what is asked for was in use a moment ago."""
+        user = UserId(user_id(self._user(next(self._regular if regular else self._kept))))
         query = base.SessionQuery(user, "active", POLICY, SystemClock().now())
         if not await self._store.list_sessions(query):
             raise LookupError(user)

@@ -97,6 +97,7 @@ def cases(few: Crowded, many: Crowded) -> Iterator[Case]:
     for clients in (1, TOGETHER):
         yield both("refresh", lambda it: it.refresh, clients)
         yield both("list", lambda it: it.list_sessions, clients)
+    yield both("list, regulars", lambda it: partial(it.list_sessions, regular=True))
     yield times("terminate", lambda it: it.end, 200)
     yield times("log out", lambda it: it.log_out, 30)
     for clients in (1, TOGETHER):
