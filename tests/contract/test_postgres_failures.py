@@ -4,22 +4,25 @@ is changed, or it is said that this is unknown; and no answer goes to somebody e
 import asyncio
 import random
 from dataclasses import replace
+from typing import Any
 
+import asyncpg
 import pytest
 
 from lastcall.audit import Origin, Record, Target
 from lastcall.device.model import Device, Place
-from lastcall.errors import Unavailable
+from lastcall.errors import LostRace, Unavailable
 from lastcall.events import Actor
 from lastcall.ids import AccountId, SessionId, UserId
 from lastcall.stores import base
 from lastcall.stores.base import RecordQuery, Store
 from lastcall.stores.postgres import hosts
 from tests.contract.test_log import append
-from tests.contract.writes import ADA, BOB, begin
+from tests.contract.writes import ADA, BOB, begin, end_user
 from tests.support.backends import Backend, run
 from tests.support.fakes import START
 from tests.support.held import blocked, outcome, raw
+from tests.support.statements import Execute, connecting
 from tests.support.values import a_user, an_account, everybody
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
@@ -89,6 +92,45 @@ async def test_a_connection_that_ends_during_the_commit_leaves_the_outcome_unkno
         assert "unknown" in str(one)
     end = (await store.log_end()).position.seq
     assert (await store.commit(append())).position.seq == end + 1
+
+
+async def test_what_was_committed_before_a_connection_ended_is_not_done_again(
+    store: Store, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of those that share a transaction loses a race, so that each gets its own; the connection
+    ends between two of these."""
+    commits = 0
+
+    async def end_after_the_third(connection: Any, name: str, execute: Execute) -> Any:  # noqa: ANN401
+        nonlocal commits
+        done = await execute()
+        if name == "COMMIT":
+            commits += 1
+            if commits == 3:
+                connection.terminate()
+        return done
+
+    monkeypatch.setattr(asyncpg, "connect", connecting(end_after_the_third))
+    opened = backend.open()
+    commits = 0
+    await opened.commit(append("first"))
+    async with raw(backend.url) as held:
+        await held.execute("BEGIN; SELECT 1 FROM log FOR UPDATE")
+        waits = asyncio.create_task(opened.commit(append("second")))
+        await blocked(backend.url)
+        all_end = asyncio.create_task(opened.commit(end_user()))
+        loses = asyncio.create_task(
+            outcome(opened.commit(append("nobody's"), actor=SessionId("s_nobody")))
+        )
+        late = asyncio.create_task(opened.commit(append("last")))
+        await asyncio.sleep(0)  # they are waiting for the lane now
+        await held.execute("ROLLBACK")
+        places = [(await one).position.seq for one in (waits, all_end, late)]
+    assert isinstance(await loses, LostRace)
+    assert commits > 3
+    assert places == [3, 4, 5]
+    assert (await store.log_end()).position.seq == 5
+    await opened.close()
 
 
 # Statements and transactions

@@ -23,7 +23,7 @@ from tests.contract.writes import ADA, BOB, LATER, SEEN, end, end_user
 from tests.support.backends import Born, PostgresBackend
 from tests.support.fakes import START
 from tests.support.held import outcome, raw
-from tests.support.statements import connecting
+from tests.support.statements import Execute, connecting
 from tests.support.values import ADMIN, POLICY, a_session, an_account, hashed, rotated
 
 HELD = " UNION ALL ".join(
@@ -42,7 +42,6 @@ SLOTS = (
 LONG_AFTER = START + timedelta(days=400)
 
 Act = Callable[[Store], Awaitable[Any]]
-Execute = Callable[[], Awaitable[Any]]
 
 
 @dataclass

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 else:
     Connection = asyncpg.Connection
 
-Around = Callable[[Any, str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+Execute = Callable[[], Awaitable[Any]]
+Around = Callable[[Any, str, Execute], Awaitable[Any]]
 """Is given a connection, a statement's first words and what executes it; gives what comes of it."""
 
 
@@ -45,7 +46,7 @@ class _Observed(Connection):
     async def prepare(self, query: str, **options: Any) -> Any:  # noqa: ANN401
         return _Prepared(self, query, await super().prepare(query, **options))
 
-    async def passes(self, query: str, execute: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
+    async def passes(self, query: str, execute: Execute) -> Any:  # noqa: ANN401
         name = " ".join(query.split()[:3])
         if name.startswith("BEGIN"):
             self.writes = "READ ONLY" not in query

@@ -28,19 +28,23 @@ statement take (`hosts.SETTINGS`), so that the other side is perhaps not there a
 class Work(Generic[T]):
     """Something to do, and where its outcome goes."""
 
-    __slots__ = ("do", "future")
+    __slots__ = ("do", "future", "over")
 
     def __init__(self, do: T, future: "asyncio.Future[Any]") -> None:
         self.do = do
         self.future = future
+        self.over = False
+        """Whether something came of it, whoever is there to be told."""
 
     def settle(self, value: object) -> None:
         """Tell the caller, unless it has gone."""
+        self.over = True
         if not self.future.done():
             self.future.set_result(value)
 
     def fail(self, error: BaseException) -> None:
         """Tell the caller, unless it has gone or has been told."""
+        self.over = True
         if not self.future.done():
             self.future.set_exception(error)
 
@@ -124,7 +128,7 @@ class Lane(Generic[T]):
 
     async def _do(self, link: Link | None, works: list[Work[T]]) -> Link | None:
         """Do a batch, on a new connection if that of before is not there any more: what failed
-        before anything was committed is done once more."""
+        before it was committed is done once more, and nothing else of the batch."""
         fresh = False
         while True:
             try:
@@ -142,6 +146,7 @@ class Lane(Generic[T]):
                     await link.drop()
                     link = None
                 if not unknown and not fresh and is_gone(failed):
+                    works = [work for work in works if not work.over]
                     continue
                 for work in works:
                     work.fail(_of(failed, unknown=unknown))
