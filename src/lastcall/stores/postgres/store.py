@@ -120,7 +120,7 @@ class PostgresStore(Reads):
     async def changes(self, after: int | None) -> base.Changes:
         """List who is concerned by what was recorded after a number."""
         if after is None:
-            return await super().changes(None)
+            return await self._read(self._gaps.end)
         return await self._read(lambda db: self._gaps.changes(db, after))
 
     async def ping(self) -> None:
