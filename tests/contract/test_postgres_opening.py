@@ -11,14 +11,15 @@ import pytest
 from lastcall.clock import system_entropy
 from lastcall.errors import SettingsError, StoreError, Unavailable
 from lastcall.stores.opening import migrate, open_store
-from lastcall.stores.postgres import place
+from lastcall.stores.postgres import hosts, place
 from tests.contract.test_migrating import NEWEST, make
 from tests.support.backends import PostgresBackend, ask, dump
 from tests.support.fakes import START
-from tests.support.held import blocked, outcome, raw
+from tests.support.held import BLOCKED, outcome, raw, until
 from tools.postgres import Cluster, Server
 
 PASSWORD = "hunter2hunter2"
+LONG = "clock_timestamp() - query_start > '150ms'"
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +119,17 @@ def first(postgres: Server, tmp_path: Path) -> Iterator[PostgresBackend]:
     postgres.drop_database(name)
 
 
-async def test_who_migrates_waits_for_whoever_does_so_already(first: PostgresBackend) -> None:
+async def test_who_migrates_waits_for_whoever_does_so_already(
+    first: PostgresBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than any other statement may take."""
+    monkeypatch.setitem(hosts.SETTINGS, "statement_timeout", "50ms")
     async with raw(first.url) as held:
         await held.execute(f"BEGIN; SELECT pg_advisory_xact_lock({place._LOCK})")  # noqa: SLF001
         migrating = asyncio.create_task(outcome(asyncio.to_thread(migrate, first.url)))
-        await blocked(first.url)
+        waits = asyncio.create_task(until(first.url, f"{BLOCKED} AND {LONG}", 1))
+        await asyncio.wait((waits, migrating), return_when=asyncio.FIRST_COMPLETED)
+        waits.cancel()
         await held.execute("CREATE TABLE theirs (id integer)")
         assert ask(first, "SELECT version_num FROM alembic_version") == [{"version_num": "0001"}]
         await held.execute("COMMIT")

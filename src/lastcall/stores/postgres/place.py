@@ -21,10 +21,10 @@ T = TypeVar("T")
 _LOCK: Final = 0x6C61737463616C6C
 """The advisory lock of who changes the schema: "lastcall" in ASCII."""
 _LIMITS: Final = (
+    "SET LOCAL statement_timeout = '10min'",
     "SET LOCAL lock_timeout = '10min'",  # as long as somebody else's migration may take
     f"SELECT pg_advisory_xact_lock({_LOCK})",
     "SET LOCAL lock_timeout = '5s'",  # or the servers would wait behind who waits here
-    "SET LOCAL statement_timeout = '10min'",
     "SET LOCAL idle_in_transaction_session_timeout = '10min'",  # while a copy's source is read
 )
 
