@@ -1,12 +1,16 @@
 """Opening and migrating a database of PostgreSQL: what is in the way, and who waits for whom."""
 
 import asyncio
+import os
+import signal
+import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 
 import pytest
+from sqlalchemy import Connection
 
 from lastcall.clock import system_entropy
 from lastcall.errors import SettingsError, StoreError, Unavailable
@@ -152,6 +156,21 @@ async def test_who_migrates_waits_behind_a_long_reader_for_a_moment_only(
         await reader.execute("ROLLBACK")
     assert dump(first) == before
     assert migrate(first.url) == ("0001", NEWEST)
+
+
+def test_a_migration_that_is_interrupted_has_changed_nothing(first: PostgresBackend) -> None:
+    """Also what was not reached yet doesn't go on once that was said."""
+    before = dump(first)
+
+    def interrupt(db: Connection) -> None:
+        db.exec_driver_sql("CREATE TABLE begun (id integer)")
+        os.kill(os.getpid(), signal.SIGINT)
+        db.exec_driver_sql("SELECT pg_sleep(1)")
+
+    with pytest.raises(KeyboardInterrupt):
+        place.PostgresPlace(first.url).exclusively(interrupt)
+    assert not [one for one in threading.enumerate() if one.name.startswith("lastcall-opening")]
+    assert dump(first) == before
 
 
 # How it is laid out

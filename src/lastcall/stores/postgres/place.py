@@ -1,8 +1,8 @@
 """Where a PostgreSQL database lies: what is done to it before it is a store."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -93,19 +93,21 @@ class PostgresPlace:
 
 
 def _apart(do: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Wait for something on an event loop of its own, also where one is running here."""
-    outcome: list[T] = []
-    failure: list[BaseException] = []
+    """Wait for something on an event loop of its own, also where one is running here. Whoever
+    interrupts the wait has it cancelled: it does not go on behind their back."""
+    begun: Future[Callable[[], object]] = Future()
 
-    def run() -> None:
+    async def cancellable() -> T:
+        task = asyncio.ensure_future(do())
+        loop = asyncio.get_running_loop()
+        begun.set_result(lambda: loop.call_soon_threadsafe(task.cancel))
+        return await task
+
+    with ThreadPoolExecutor(1, "lastcall-opening") as pool:
+        done = pool.submit(lambda: asyncio.run(cancellable()))
         try:
-            outcome.append(asyncio.run(do()))
-        except BaseException as error:  # noqa: BLE001  it is raised again below
-            failure.append(error)
-
-    thread = threading.Thread(target=run, name="lastcall-opening")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+            return done.result()
+        except BaseException:
+            if not done.done():
+                begun.result()()
+            raise
