@@ -1,6 +1,7 @@
 """What is due when a backup was put in place of a database (instant-logout, rule 17)."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from lastcall.audit import Record, Target
 from lastcall.clock import Clock, Entropy
@@ -9,6 +10,9 @@ from lastcall.events import Actor, Timeline
 from lastcall.sessions.counting import count_at_least
 from lastcall.sessions.policy import Policy
 from lastcall.stores import base
+
+ACCOUNTS: Final = 500
+"""Of how many accounts the sessions end in one commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +34,24 @@ async def restored(
     keep: bool = False,
 ) -> Restored:
     """Begin another epoch of the log, and end every session: which ones had been ended after the
-    backup was made can't be known. With `keep` they live on, these too. All in one commit; done
-    twice, it costs everybody one more refresh, or sign-in.
+    backup was made can't be known. With `keep` they live on, these too. The epoch comes with the
+    last endings, so that what fails before is done again; done twice, it costs everybody one more
+    refresh, or sign-in.
 
     Raises Unavailable.
     """
     now = clock.now()
     accounts = () if keep else await store.list_accounts()
-    opening = base.OpenEpoch(encode(entropy(9)), Timeline(1, encode(entropy(9))), now)
-    writes: list[base.Write] = []
-    for account in accounts:
-        ended = await count_at_least(store, account.id, None, policy, now, clock)
-        writes.append(base.EndAccount(account.id, None, "restored", by, now, ended))
-        writes.append(
+    ended = 0
+    endings: list[base.Write] = []
+    for number, account in enumerate(accounts):
+        if number and number % ACCOUNTS == 0:
+            await store.commit(*endings)
+            endings.clear()
+        found = await count_at_least(store, account.id, None, policy, now, clock)
+        ended += found
+        endings.append(base.EndAccount(account.id, None, "restored", by, now, found))
+        endings.append(
             base.AddRecord(
                 Record(
                     type="account.logout",
@@ -55,5 +64,6 @@ async def restored(
                 )
             )
         )
-    committed = await store.commit(opening, *writes)
-    return Restored(sum(event.ended for event in committed.events), len(accounts))
+    epoch = base.OpenEpoch(encode(entropy(9)), Timeline(1, encode(entropy(9))), now)
+    await store.commit(epoch, *endings)
+    return Restored(ended, len(accounts))
