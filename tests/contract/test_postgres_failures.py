@@ -18,6 +18,7 @@ from lastcall.stores import base
 from lastcall.stores.base import RecordQuery, Store
 from lastcall.stores.postgres import hosts
 from tests.contract.test_log import append
+from tests.contract.test_refreshing import shows
 from tests.contract.writes import ADA, BOB, begin, end_user
 from tests.support.backends import Backend, run
 from tests.support.fakes import START
@@ -203,6 +204,18 @@ async def test_a_text_that_holds_what_the_database_can_not_keep_is_kept_without_
     assert (read.actor.name, read.target and read.target.name) == (kept, kept)
     assert await store.find_external_user(AccountId("a_acme"), name) is None
     assert await store.find_user(UserId(name)) is None
+
+
+async def test_what_a_server_tells_of_itself_is_no_warning(store: Store, backend: Backend) -> None:
+    """A database that is told to explain itself to its clients says something at each commit."""
+    name = backend.url.rpartition("/")[2]
+    run(backend, f'ALTER DATABASE "{name}" SET client_min_messages = debug5')
+    session = await begin(store)
+    opened = backend.open()
+    await opened.commit(base.CountUnknownSignIn())
+    await opened.commit(append())
+    assert await opened.refresh(shows(session)) is not None
+    await opened.close()
 
 
 # Callers

@@ -21,6 +21,7 @@ OTHERS_SECONDS: Final = 1.0
 SETTINGS: Final[dict[str, str]] = {
     "application_name": "lastcall",
     "synchronous_commit": "on",  # instant-logout, rule 15
+    "client_min_messages": "warning",  # what else a commit is answered with is taken for one
     "default_transaction_isolation": "read committed",
     "statement_timeout": "10s",
     "lock_timeout": "5s",
