@@ -54,6 +54,7 @@ async def test_a_commit_of_which_no_standby_was_heard_is_unknown(
             assert await admin.fetchval(GIVE_UP) == 1
             came = await waiting
             assert isinstance(came, Unavailable), came
+            assert "synchronous replication" in str(came)
             assert "unknown" in str(came)
     cluster.execute("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
     await store.commit(append())

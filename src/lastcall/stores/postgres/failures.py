@@ -23,6 +23,12 @@ _TEXTS: Final[dict[str, str]] = {
     "57P03": "the database server is starting or stopping",
 }
 """By SQLSTATE (PostgreSQL's documentation, appendix A)."""
+
+
+class Warned(Exception):
+    """The server has done it, and warns that it may be lost: no standby was heard of."""
+
+
 _OF_CONNECTIONS: Final = (
     OSError,
     TimeoutError,
@@ -88,6 +94,8 @@ def unavailable(error: BaseException, *, unknown: bool = False) -> Unavailable:
     heard of, while this was committed (instant-logout, rule 15)."""
     number = state(error)
     text = _TEXTS.get(number)
+    if isinstance(error, Warned):
+        text = f"the database warns: {error}"
     if text is None and number:
         text = f"the database failed: {number}"
     if text is None:

@@ -18,7 +18,13 @@ from lastcall.stores import base
 from lastcall.stores.commit import appends, commit
 from lastcall.stores.postgres import refreshing, timeline
 from lastcall.stores.postgres.connecting import Link, Trust, engine
-from lastcall.stores.postgres.failures import is_failure, is_gone, is_refused, may_try_again
+from lastcall.stores.postgres.failures import (
+    Warned,
+    is_failure,
+    is_gone,
+    is_refused,
+    may_try_again,
+)
 from lastcall.stores.postgres.gaps import Gaps
 from lastcall.stores.postgres.lane import BATCH, Lane, Unknown, Work
 from lastcall.stores.postgres.wakeups import NOTIFY, Wakeups
@@ -265,7 +271,7 @@ async def _write(link: Link, works: list[Work[Do]]) -> None:
 
 def _require_silence(link: Link) -> None:
     if link.warned:
-        raise Unknown(TimeoutError(link.warned[0]))
+        raise Unknown(Warned(link.warned[0]))
 
 
 async def _in_transaction(link: Link, do: Callable[[Connection], T]) -> T:
