@@ -206,6 +206,27 @@ async def test_a_text_that_holds_what_the_database_can_not_keep_is_kept_without_
     assert await store.find_user(UserId(name)) is None
 
 
+async def test_a_connection_has_its_own_settings_whatever_the_database_s_are(
+    store: Store, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And asks for none as it begins: PgBouncer refuses those that it doesn't know."""
+    name = backend.url.rpartition("/")[2]
+    other = {"synchronous_commit": "off", "default_transaction_isolation": "serializable"}
+    run(backend, *(f"ALTER DATABASE \"{name}\" SET {one} = '{other[one]}'" for one in other))
+    connect, asked = asyncpg.connect, []
+
+    async def noted(*address: Any, **options: Any) -> Any:  # noqa: ANN401
+        asked.append(options.get("server_settings"))
+        return await connect(*address, **options)
+
+    monkeypatch.setattr(asyncpg, "connect", noted)
+    link = await hosts.connect(backend.url)
+    for setting, value in hosts.SETTINGS.items():
+        assert await link.fetchval(f"SHOW {setting}") == value
+    await link.close()
+    assert asked == [{"application_name": "lastcall"}]
+
+
 async def test_what_a_server_tells_of_itself_is_no_warning(store: Store, backend: Backend) -> None:
     """A database that is told to explain itself to its clients says something at each commit."""
     name = backend.url.rpartition("/")[2]

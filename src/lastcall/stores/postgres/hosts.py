@@ -19,7 +19,6 @@ CONNECT_SECONDS: Final = 5.0
 OTHERS_SECONDS: Final = 1.0
 """How long the others may take to answer once one is found that takes writes."""
 SETTINGS: Final[dict[str, str]] = {
-    "application_name": "lastcall",
     "synchronous_commit": "on",  # instant-logout, rule 15
     "client_min_messages": "warning",  # what else a commit is answered with is taken for one
     "default_transaction_isolation": "read committed",
@@ -27,18 +26,24 @@ SETTINGS: Final[dict[str, str]] = {
     "lock_timeout": "5s",
     # The locks of one that is not there any more go before others have waited too long for them.
     "idle_in_transaction_session_timeout": "4s",
+    # A node that is gone without a word would leave its connections for two hours (tcp(7)).
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
     "jit": "off",
     "timezone": "UTC",
 }
-"""What every connection asks for, whatever the server's own settings are."""
+"""What every connection sets, whatever the server's own settings are: once it is there, since a
+pooler refuses one that asks for them at its start."""
 STATEMENTS: Final = 300
 """How many prepared statements a connection keeps."""
 
 Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _ASK: Final = (
-    f"SELECT CASE WHEN NOT pg_is_in_recovery() THEN {SERVER} END AS server,"
-    " pg_postmaster_start_time() AS started"
+    f"SELECT CASE WHEN NOT pg_is_in_recovery() THEN {SERVER} END AS server,"  # noqa: S608  no words of others
+    " pg_postmaster_start_time() AS started, set_config(name, value, false)"
+    " FROM unnest($1::text[], $2::text[]) AS given (name, value)"
 )
 _newest: dict[str, int] = {}
 """The newest timeline that this process has seen of each cluster."""
@@ -143,16 +148,16 @@ async def _ask(url: str) -> _Primary:
         link: Raw = await asyncpg.connect(
             url,
             timeout=CONNECT_SECONDS,
-            server_settings=SETTINGS,
+            server_settings={"application_name": "lastcall"},
             statement_cache_size=STATEMENTS,
             max_cached_statement_lifetime=0,
         )
         try:
-            answer = await link.fetchrow(_ASK)
+            answer, *_ = await link.fetch(_ASK, [*SETTINGS], [*SETTINGS.values()])
         except BaseException:
             link.terminate()
             raise
-    if answer is None or answer["server"] is None:
+    if answer["server"] is None:
         link.terminate()
         raise asyncpg.ReadOnlySQLTransactionError("it is a standby")
     cluster, _, number = str(answer["server"]).partition("/")
