@@ -173,6 +173,51 @@ async def test_where_nothing_comes_at_all_it_is_said_in_time_and_goes_on_by_itse
     await use(distant.store)
 
 
+@pytest.mark.parametrize("how", ["silent", "refused"])
+async def test_nobody_waits_for_another_one_s_connection_and_then_for_one_more(
+    distant: Distant, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Of a thousand who wait the last one would hear of it after twenty minutes."""
+    ask, tries = hosts._ask, 0  # noqa: SLF001
+
+    async def noted(url: str) -> object:
+        nonlocal tries
+        tries += 1
+        return await ask(url)
+
+    monkeypatch.setattr(hosts, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(hosts, "_ask", noted)
+    if how == "silent":
+        distant.way.stall("down")
+    else:
+        distant.way.refuse()
+    for act, most in (
+        (distant.store.list_accounts, postgres_store.READERS),
+        (lambda: distant.store.commit(base.CountUnknownSignIn()), postgres_store.WRITERS),
+    ):
+        tries = 0
+        came = await asyncio.gather(*(outcome(act()) for _ in range(100)))
+        assert {type(one) for one in came} == {Unavailable}
+        assert tries <= most
+    distant.way.release("down")
+    await distant.way.heal()
+    assert await distant.store.list_accounts() == ()
+
+
+async def test_who_has_a_connection_goes_on_where_another_one_is_not_to_be_had(
+    distant: Distant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for it is not given up."""
+    await distant.store.list_accounts()
+
+    async def unreachable(_url: str) -> object:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(hosts, "_ask", unreachable)
+    came = await asyncio.gather(*(outcome(distant.store.list_accounts()) for _ in range(100)))
+    assert came == [()] * 100
+
+
 async def test_a_lock_of_one_that_is_not_there_any_more_keeps_others_waiting_and_refuses_nobody(
     store: Store, backend: Backend, distant: Distant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ while a batch is under way forms the next one, without any timer.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
 from lastcall.errors import Unavailable
@@ -78,6 +78,8 @@ class Lane(Generic[T]):
         self._queue: deque[Work[T]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._idle: deque[asyncio.Future[None]] = deque()
+        self._links: set[Link] = set()
+        """The connections that its workers have."""
         self._closing = False
 
     async def run(self, do: T) -> Any:  # noqa: ANN401  what comes of `do` is its caller's to know
@@ -100,15 +102,18 @@ class Lane(Generic[T]):
         await asyncio.gather(*self._workers, return_exceptions=True)
 
     def _wake(self) -> None:
+        if not self._wake_idle() and len(self._workers) < self._width:
+            worker = asyncio.get_running_loop().create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    def _wake_idle(self) -> bool:
         while self._idle:
             idle = self._idle.popleft()
             if not idle.done():
                 idle.set_result(None)
-                return
-        if len(self._workers) < self._width:
-            worker = asyncio.get_running_loop().create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+                return True
+        return False
 
     async def _work(self) -> None:
         link: Link | None = None
@@ -121,36 +126,67 @@ class Lane(Generic[T]):
                     self._idle.append(idle)
                     await idle
                 works = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
-                link = await self._do(link, works)
+                before = link
+                try:
+                    link = await self._connected(link)
+                except Exception as error:  # noqa: BLE001  whoever waits is told
+                    link = None
+                    if any(not one.closed for one in self._links):
+                        self._give_back(works)  # to those who have one
+                        return
+                    self._refuse(works, error)
+                    continue
+                if not await self._do(link, works, fresh=link is not before):
+                    link = None
         finally:
             if link is not None:
+                self._links.discard(link)
                 await link.close()
 
-    async def _do(self, link: Link | None, works: list[Work[T]]) -> Link | None:
-        """Do a batch, on a new connection if that of before is not there any more: what failed
-        before it was committed is done once more, and nothing else of the batch."""
-        fresh = False
-        while True:
-            try:
-                if link is not None and link.closed:
-                    await link.drop()
-                    link = None
-                if link is None:
-                    fresh = True
-                    link = await self._connect()
-                await self._served(link, works)
-            except Exception as error:  # noqa: BLE001  whoever waits is told
-                unknown = isinstance(error, Unknown) or (link is not None and link.deciding)
-                failed = error.error if isinstance(error, Unknown) else error
-                if link is not None and (is_gone(failed) or unknown):
-                    await link.drop()
-                    link = None
-                if not unknown and not fresh and is_gone(failed):
-                    works = [work for work in works if not work.over]
-                    continue
-                for work in works:
-                    work.fail(_of(failed, unknown=unknown))
-            return link
+    async def _connected(self, link: Link | None) -> Link:
+        """Give this connection, or a new one if it is not there any more. Raises what the driver
+        raises, Unavailable."""
+        if link is not None:
+            if not link.closed:
+                return link
+            await self._drop(link)
+        made = await self._connect()
+        self._links.add(made)
+        return made
+
+    async def _drop(self, link: Link) -> None:
+        self._links.discard(link)
+        await link.drop()
+
+    def _give_back(self, works: list[Work[T]]) -> None:
+        self._queue.extendleft(reversed(works))
+        self._wake_idle()
+
+    def _refuse(self, works: list[Work[T]], error: Exception) -> None:
+        """No connection is to be had: tell all who wait, each of whom would wait as long again."""
+        self._fail([*works, *self._queue], error)
+        self._queue.clear()
+
+    async def _do(self, link: Link, works: list[Work[T]], *, fresh: bool) -> bool:
+        """Do a batch; give whether the connection is good for more. What failed with a connection
+        of before, and before it was committed, is done once more on another one, and nothing else
+        of the batch."""
+        try:
+            await self._served(link, works)
+        except Exception as error:  # noqa: BLE001  whoever waits is told
+            unknown = isinstance(error, Unknown) or link.deciding
+            failed = error.error if isinstance(error, Unknown) else error
+            gone = is_gone(failed)
+            if not gone and not unknown:
+                self._fail(works, failed)
+                return True
+            await self._drop(link)
+            if unknown or fresh:
+                self._fail(works, failed, unknown=unknown)
+            else:
+                self._give_back([work for work in works if not work.over])
+            return False
+        return True
 
     async def _served(self, link: Link, works: list[Work[T]]) -> None:
         try:
@@ -160,8 +196,9 @@ class Lane(Generic[T]):
             link.doubt()
             raise
 
-
-def _of(error: BaseException, *, unknown: bool) -> BaseException:
-    if unknown or is_failure(error):
-        return unavailable(error, unknown=unknown)
-    return error
+    def _fail(
+        self, works: Iterable[Work[T]], error: BaseException, *, unknown: bool = False
+    ) -> None:
+        known = not unknown and not is_failure(error)
+        for work in works:
+            work.fail(error if known else unavailable(error, unknown=unknown))
