@@ -244,6 +244,34 @@ async def test_what_ended_a_session_is_found_in_a_long_log_by_its_index(
     assert server.value(counted, database="crowd") - before <= 100
 
 
+LOGGED_OUT = (
+    "INSERT INTO events (seq, epoch, timeline_number, timeline_name, kind, at, account_id,"
+    " actor_kind, ended) SELECT log.seq + n, epoch, timeline_number, timeline_name,"
+    " 'account_ended', 0, 'a_small', 'system', 1 FROM log, generate_series(1, 20) AS n",
+    "UPDATE log SET seq = seq + 20",
+)
+"""Another account was logged out again and again, and its sessions are purged."""
+
+
+@pytest.mark.usefixtures("planning")
+async def test_what_ended_an_account_is_forgotten_without_a_look_at_all_sessions(
+    crowded: PostgresBackend, server: Cluster
+) -> None:
+    """Who forgets events holds the log's lock, and every ending waits meanwhile."""
+    store = crowded.open()
+    last = (await store.log_end()).position.seq
+    run(crowded, *LOGGED_OUT)
+    server.execute("ANALYZE events", database="crowd")
+    before = read_by(server)
+    page = await store.over(base.PurgeQuery("events", START, after=last, limit=20))
+    assert len(page.keys) == 19
+    await store.commit(base.Drop("events", page.keys, START))
+    await store.close()
+    whole, every = (b - a for a, b in zip(before, read_by(server), strict=True))
+    assert whole == 0
+    assert every <= 20
+
+
 async def test_a_refresh_moves_no_index(crowded: PostgresBackend, server: Cluster) -> None:
     """PostgreSQL calls such an update hot: the new row is on the page of the old one, and no index
     has to learn of it. Pages have room for that, and are tidied as they are used."""

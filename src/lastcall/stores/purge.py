@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    ScalarSelect,
     and_,
     bindparam,
     exists,
@@ -67,8 +68,26 @@ def _ended_a_kept_session() -> ColumnElement[bool]:
         ),
         and_(
             events.c.kind == "account_ended",
-            exists().where(sessions.c.account_id == events.c.account_id, covers),
+            _first_covered_user(covers).is_not(None),
         ),
+    )
+
+
+def _first_covered_user(covers: ColumnElement[bool]) -> ScalarSelect[str]:
+    """Find the first user of an event's account who has a session that it covers. User by user, as
+    this can't be planned otherwise: no index has the account of a session, and to look at all of
+    them takes seconds, in which no session can be ended."""
+    one = select(sessions.c.id).where(sessions.c.user_id == users.c.id, covers).limit(1)
+    return (
+        select(users.c.id)
+        .where(
+            users.c.account_id == events.c.account_id,
+            one.correlate(users, events).scalar_subquery().is_not(None),
+        )
+        .order_by(users.c.id)
+        .limit(1)
+        .correlate(events)
+        .scalar_subquery()
     )
 
 
