@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from sqlalchemy import Connection, NullPool, create_engine, func, select
+from sqlalchemy import Column, Connection, NullPool, Select, create_engine, exists, func, select
 from sqlalchemy.exc import DBAPIError
 
 from lastcall.errors import StoreError
@@ -31,6 +31,7 @@ from lastcall.stores.schema import (
     sessions,
     signing_keys,
     single_use,
+    users,
 )
 from lastcall.stores.sqlite import DURABLE
 
@@ -48,6 +49,8 @@ _WRITE_LOCK: Final = 120, 1
 _FLOCK: Final = "hhqqi4x"
 """`struct flock` on Linux: kind, whence, start, length, process."""
 _FAULTS: Final = 3
+_NEWEST: Final = 1_000
+"""In how many rows of a table, the newest ones, the latest time is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Facts:
     born: base.Installation
     keys: tuple[StoredKey, ...]
     newest: datetime
-    """The latest time that was ever written as the present."""
+    """The latest time that was written as the present, as the newest rows tell."""
     accounts: tuple[Account, ...]
     ownerless: tuple[Account, ...]
     """The accounts that no active owner can administer."""
@@ -169,22 +172,22 @@ def durable(db: Connection) -> bool:
 
 def read_facts(db: Connection, now: datetime) -> Facts:
     """Read what a database of this version says of itself."""
-    known = directory.list_accounts(db)
-    ownerless = tuple(
-        account
-        for account in known
-        if not directory.count_users(db, account.id, role="owner", status="active")
+    written = (
+        newest
+        for columns in (
+            (installation.c.created_at,),
+            (events.c.at,),
+            (audit.c.at,),
+            (accounts.c.created_at,),
+            (sessions.c.created_at, sessions.c.last_active_at),
+            (signing_keys.c.created_at,),
+        )
+        for newest in db.execute(_newest(*columns)).one()
     )
-    moments = (
-        installation.c.created_at,
-        events.c.at,
-        audit.c.at,
-        accounts.c.created_at,
-        sessions.c.created_at,
-        sessions.c.last_active_at,
-        signing_keys.c.created_at,
+    owned = exists().where(
+        users.c.account_id == accounts.c.id, users.c.role == "owner", users.c.status == "active"
     )
-    written = (db.execute(select(func.max(moment))).scalar() for moment in moments)
+    ownerless = db.execute(select(accounts).where(~owned).order_by(accounts.c.id)).mappings()
     links = select(func.count()).where(
         single_use.c.purpose == "setup",
         single_use.c.used_at.is_(None),
@@ -194,7 +197,14 @@ def read_facts(db: Connection, now: datetime) -> Facts:
         born=reads.born(db),
         keys=directory.list_signing_keys(db),
         newest=rows.moment(max(value for value in written if value is not None)),
-        accounts=known,
-        ownerless=ownerless,
+        accounts=directory.list_accounts(db),
+        ownerless=tuple(map(rows.account_of, ownerless)),
         setup_open=bool(db.execute(links).scalar_one()),
     )
+
+
+def _newest(*columns: Column[int]) -> Select[tuple[int | None, ...]]:
+    """Find the latest times in the rows that came last; of all there may be too many to look at."""
+    (key,) = columns[0].table.primary_key
+    last = select(*columns).order_by(key.desc()).limit(_NEWEST).subquery()
+    return select(*(func.max(column) for column in last.c))
