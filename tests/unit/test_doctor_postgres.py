@@ -1,6 +1,8 @@
 """What the doctor says of a database on PostgreSQL."""
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from lastcall.doctor.check import Check
 from lastcall.stores.place import find
 from tests.support.doctor import Doctor, advice, bad, born, left_out
+from tests.support.held import raw
 from tools.postgres import Cluster
 from tools.replication import follow, make_synchronous
 
@@ -90,6 +93,26 @@ def test_a_server_that_does_not_wait_for_its_disk_is_a_problem(
     doctor = on_postgres(tmp_path, cluster.create_database(NAME))
     born(doctor, database_url=doctor.url, secret_file=doctor.key)
     assert bad(doctor.says()) == {"commits": "problem"}
+
+
+async def test_the_connections_of_others_count_too(tmp_path: Path) -> None:
+    """The server tells a user who is nobody special little of what others do."""
+    cluster = Cluster(fsync=False, settings={"max_connections": "20"})
+    try:
+        cluster.start()
+        url = cluster.create_database(NAME)
+        cluster.execute("CREATE ROLE plain LOGIN", f"ALTER DATABASE {NAME} OWNER TO plain")
+        doctor = on_postgres(tmp_path, url.replace("postgres@", "plain@"))
+        await asyncio.to_thread(born, doctor, database_url=doctor.url, secret_file=doctor.key)
+        assert (await asyncio.to_thread(doctor.says))["server"].state == "ok"
+        async with AsyncExitStack() as others:
+            for _ in range(16):
+                await others.enter_async_context(raw(cluster.url()))
+            check = (await asyncio.to_thread(doctor.says))["server"]
+        assert "17 of its 20 connections are taken" in str(check)
+        assert "max_connections" in advice(check)
+    finally:
+        cluster.close()
 
 
 def test_what_an_asynchronous_standby_can_lose_is_said(tmp_path: Path, cluster: Cluster) -> None:

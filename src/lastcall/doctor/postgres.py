@@ -17,13 +17,14 @@ from lastcall.stores.postgres.place import PostgresPlace
 
 _NAMES: Final = ("server", "schema", "commits", "standby")
 _ASKED: Final = text(
-    "SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync,"
+    "SELECT current_setting('server_version') AS version,"
+    " current_setting('server_version_num')::int AS number, current_setting('fsync') AS fsync,"
     " current_setting('full_page_writes') AS full_page_writes,"
-    " current_setting('synchronous_commit') AS synchronous_commit,"
     " current_setting('synchronous_standby_names') AS synchronous,"
     " (SELECT count(*) FROM pg_stat_replication) AS standbys,"
     " current_setting('max_connections')::int AS most,"
-    " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used"
+    # Of others' connections this is all that whoever is nobody special is told.
+    " (SELECT sum(numbackends)::int FROM pg_stat_database) AS used"
 )
 
 
@@ -60,7 +61,7 @@ def _look(db: Connection, name: str, now: datetime) -> _Seen:
 
 def _server(told: Mapping[str, Any]) -> Check:
     name, version = _NAMES[0], str(told["version"]).split()[0]
-    if int(version.partition(".")[0]) < 15:
+    if told["number"] < 15_00_00:
         return warning(name, f"PostgreSQL {version} is untried", "Use 15 or later.")
     used, most = told["used"], told["most"]
     if used > 0.8 * most:
