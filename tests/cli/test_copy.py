@@ -175,6 +175,7 @@ def test_a_copy_that_fails_leaves_nothing_behind(
     [
         ("sqlite:///no.db", "postgresql://x/y", "there is no database"),
         ("sqlite:///no.db", "sqlite:///other.db", "postgresql://"),
+        ("postgresql://x/y", "postgresql://x/z", "pg_dump"),
         ("mysql://x/y", "postgresql://x/y", "sqlite:///"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`lastcall copy`: move a database to PostgreSQL."""
+"""`lastcall copy`: move a database from SQLite to PostgreSQL."""
 
 import sys
 
@@ -9,11 +9,13 @@ from lastcall.cli.text import count
 
 
 @click.command()
-@click.option("--from", "source", metavar="URL", required=True, help="the database that is there")
+@click.option(
+    "--from", "source", metavar="URL", required=True, help="the database that is there, on SQLite"
+)
 @click.option("--to", "target", metavar="URL", required=True, help="an empty one on PostgreSQL")
 @with_call(())
 def copy(call: Call, source: str, target: str) -> None:
-    """Copy a database to PostgreSQL, whole or not at all; users stay signed in.
+    """Copy a database from SQLite to PostgreSQL, whole or not at all; users stay signed in.
 
     Stop the servers first. Nobody can write to the old database meanwhile, and it is left as it
     was. Servers on the new one need the secret file (lastcall.key) of the old one.
@@ -22,6 +24,10 @@ def copy(call: Call, source: str, target: str) -> None:
     from lastcall.errors import SettingsError
     from lastcall.stores import copying, place
 
+    if place.is_postgres(source):
+        raise SettingsError(
+            "--from takes a SQLite database: one on PostgreSQL is copied by pg_dump and pg_restore"
+        )
     if not place.is_postgres(target):
         raise SettingsError("--to takes the address of a PostgreSQL database: postgresql://...")
     old, new = place.find(source), place.find(target)

@@ -1,4 +1,4 @@
-"""Moves a database to PostgreSQL, whole or not at all."""
+"""Moves a database from SQLite to PostgreSQL, whole or not at all."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
