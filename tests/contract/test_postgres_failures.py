@@ -155,6 +155,18 @@ async def test_who_waits_too_long_for_a_lock_is_told_so_and_nothing_is_changed(
     assert (await store.log_end()).position.seq == 3
 
 
+async def test_a_database_that_takes_no_writes_is_not_ready(store: Store, backend: Backend) -> None:
+    """As a service makes one whose disk is nearly full."""
+    await store.ping()
+    name = backend.url.rpartition("/")[2]
+    run(backend, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    opened = backend.open()
+    for act in (opened.ping(), opened.commit(base.CountUnknownSignIn())):
+        with pytest.raises(Unavailable, match="read only"):
+            await act
+    await opened.close()
+
+
 async def test_a_deadlock_is_tried_again(store: Store, backend: Backend) -> None:
     """The server undoes one of those who wait for each other; that is nobody's fault."""
     name = backend.url.rpartition("/")[2]

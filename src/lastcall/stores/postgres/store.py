@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
+import asyncpg
 from sqlalchemy import Connection
 
 from lastcall.clock import Entropy
@@ -131,7 +132,7 @@ class PostgresStore(Reads):
 
     async def ping(self) -> None:
         """Raise Unavailable unless a write could begin now."""
-        await self._lanes().writer.run(lambda _: None)
+        await self._lanes().writer.run(_require_writable)
 
     async def close(self) -> None:
         """Finish what is under way and let go of the connections."""
@@ -267,6 +268,11 @@ async def _write(link: Link, works: list[Work[Do]]) -> None:
             if is_failure(error) or isinstance(error, Unknown):
                 raise
             work.fail(error)
+
+
+def _require_writable(db: Connection) -> None:
+    if db.exec_driver_sql("SHOW transaction_read_only").scalar_one() == "on":
+        raise asyncpg.ReadOnlySQLTransactionError
 
 
 def _require_silence(link: Link) -> None:
