@@ -109,3 +109,20 @@ async def test_a_listener_that_is_lost_comes_back_and_the_number_moves_meanwhile
     await bell.rings()
     await other.commit(append())
     await bell.rings()
+
+
+async def test_a_store_that_goes_on_on_another_event_loop_is_woken_there(
+    store: Store, backend: Backend
+) -> None:
+    """That of before is gone, and who listened with it."""
+    del store
+    opened = backend.open()
+
+    async def look() -> None:
+        bell = Bell(opened)
+        await opened.data_version()
+        await bell.rings()
+
+    for _ in range(2):
+        await asyncio.to_thread(asyncio.run, look())
+    await opened.close()

@@ -36,8 +36,8 @@ class Wakeups:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Listen from now on; more than once is as once."""
-        if self._task is None:
+        """Listen from now on; more than once is as once, on an event loop."""
+        if self._task is None or self._task.done():  # it ended with its loop
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     def watch(self, tell: Callable[[], None]) -> None:
@@ -46,11 +46,11 @@ class Wakeups:
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             self._task.cancel()
             # The driver may have an error of its own to say of an operation that is cut off.
             await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        self._task = None
 
     def _woken(self, *_: object) -> None:
         self.version += 1
