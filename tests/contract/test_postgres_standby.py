@@ -59,3 +59,21 @@ async def test_a_commit_of_which_no_standby_was_heard_is_unknown(
     cluster.execute("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
     await store.commit(append())
     await store.close()
+
+
+async def test_a_birth_of_which_no_standby_was_heard_is_unknown(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """So is a migration, and a copy: whoever is told that it is done throws the old one away."""
+    backend = PostgresBackend(cluster.create_database("born"), tmp_path)
+    cluster.execute(
+        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()"
+    )
+    async with raw(backend.url) as admin:
+        born = asyncio.create_task(outcome(asyncio.to_thread(backend.open)))
+        await until(backend.url, f"SELECT count(*) {WAITING}", 1)
+        assert await admin.fetchval(GIVE_UP) == 1
+        came = await born
+    assert isinstance(came, Unavailable), came
+    assert "synchronous replication" in str(came)
+    assert "unknown" in str(came)

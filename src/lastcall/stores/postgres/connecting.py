@@ -10,6 +10,7 @@ import asyncpg
 from sqlalchemy import Connection, NullPool, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from lastcall.stores.postgres.failures import Unknown, Warned, is_refused
 from lastcall.stores.postgres.hosts import connect
 from lastcall.stores.prepared import plain
 
@@ -110,6 +111,26 @@ class Link:
             if not self.raw.is_closed():
                 await self._roll_back()
             raise
+
+    async def commit(self) -> None:
+        """Commit. Raises what the server refuses it with, and Unknown where its answer is missing
+        or comes with a warning (instant-logout, rule 15)."""
+        self.warned.clear()
+        self.deciding = True
+        try:
+            await self.raw.execute("COMMIT")
+        except Exception as error:
+            self.deciding = False
+            if is_refused(error):
+                raise
+            raise Unknown(error) from error
+        self.deciding = False
+        self.require_silence()
+
+    def require_silence(self) -> None:
+        """Raise Unknown where the server has warned of something."""
+        if self.warned:
+            raise Unknown(Warned(self.warned[0]))
 
     async def _roll_back(self) -> None:
         """Roll back, or let go: what this fails with says nothing of what went wrong before."""

@@ -25,6 +25,14 @@ _TEXTS: Final[dict[str, str]] = {
 """By SQLSTATE (PostgreSQL's documentation, appendix A)."""
 
 
+class Unknown(Exception):
+    """It failed while it was committed: whether that was done can't be told."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__()
+
+
 class Warned(Exception):
     """The server has done it, and warns that it may be lost: no standby was heard of."""
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from lastcall.errors import Unavailable
 from lastcall.stores.postgres.connecting import Link
-from lastcall.stores.postgres.failures import is_failure, is_gone, unavailable
+from lastcall.stores.postgres.failures import Unknown, is_failure, is_gone, unavailable
 
 T = TypeVar("T")
 
@@ -47,14 +47,6 @@ class Work(Generic[T]):
         self.over = True
         if not self.future.done():
             self.future.set_exception(error)
-
-
-class Unknown(Exception):
-    """It failed while it was committed: whether that was done can't be told."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-        super().__init__()
 
 
 class Lane(Generic[T]):

@@ -59,6 +59,8 @@ class PostgresPlace:
     def _run(self, do: Callable[[Connection], T], how: str, first: Sequence[str]) -> T:
         try:
             return _apart(lambda: self._transact(do, how, first))
+        except failures.Unknown as error:
+            raise failures.unavailable(error.error, unknown=True) from error
         except Exception as error:
             if failures.is_failure(error):
                 raise failures.unavailable(error) from error
@@ -78,7 +80,7 @@ class PostgresPlace:
                 for statement in first:
                     await link.raw.execute(statement)
                 value = await link.run(do)
-                await link.raw.execute("COMMIT")
+                await link.commit()
             return value
         finally:
             await link.close()

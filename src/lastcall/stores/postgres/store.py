@@ -19,15 +19,9 @@ from lastcall.stores import base
 from lastcall.stores.commit import appends, commit
 from lastcall.stores.postgres import refreshing, timeline
 from lastcall.stores.postgres.connecting import Link, Trust, engine
-from lastcall.stores.postgres.failures import (
-    Warned,
-    is_failure,
-    is_gone,
-    is_refused,
-    may_try_again,
-)
+from lastcall.stores.postgres.failures import Unknown, is_failure, is_gone, may_try_again
 from lastcall.stores.postgres.gaps import Gaps
-from lastcall.stores.postgres.lane import BATCH, Lane, Unknown, Work
+from lastcall.stores.postgres.lane import BATCH, Lane, Work
 from lastcall.stores.postgres.wakeups import NOTIFY, Wakeups
 from lastcall.stores.sql import Reads
 
@@ -228,7 +222,7 @@ async def _refresh(link: Link, works: list[Work[base.Refresh]]) -> None:
         try:
             done = await refreshing.refresh(link.raw, shown)
             link.deciding = False
-            _require_silence(link)
+            link.require_silence()
         except Exception as error:
             link.deciding = False
             if tries + 1 < TRIES and may_try_again(error):
@@ -275,29 +269,14 @@ def _require_writable(db: Connection) -> None:
         raise asyncpg.ReadOnlySQLTransactionError
 
 
-def _require_silence(link: Link) -> None:
-    if link.warned:
-        raise Unknown(Warned(link.warned[0]))
-
-
 async def _in_transaction(link: Link, do: Callable[[Connection], T]) -> T:
     """Do it in a transaction, again where the server rolls it back for the sake of others. Raises
-    Unknown where the commit's own answer is missing or comes with a warning (rule 15)."""
+    Unknown as `Link.commit` does."""
     for tries in range(TRIES):
         try:
             async with link.transaction():
                 value = await link.run(do)
-                link.warned.clear()
-                link.deciding = True
-                try:
-                    await link.raw.execute("COMMIT")
-                except Exception as error:
-                    link.deciding = False
-                    if is_refused(error):
-                        raise
-                    raise Unknown(error) from error
-                link.deciding = False
-                _require_silence(link)
+                await link.commit()
         except Exception as error:
             if tries + 1 == TRIES or not may_try_again(error):
                 raise
