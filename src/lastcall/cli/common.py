@@ -21,8 +21,12 @@ P = ParamSpec("P")
 Command = Callable[..., None]
 
 _DATABASE: Final = (
-    ("--database-url", "URL", "sqlite:///relative.db or sqlite:////absolute.db"),
-    ("--secret-file", "FILE", "the server's key; lastcall.key beside the database"),
+    (
+        "--database-url",
+        "URL",
+        "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/database",
+    ),
+    ("--secret-file", "FILE", "the server's key; lastcall.key beside the file, else here"),
 )
 SERVER: Final = (
     *_DATABASE,

@@ -35,6 +35,7 @@ from lastcall.stores import reads, rows
 from lastcall.stores.base import Reach, UserQuery
 from lastcall.stores.columns import TEXT, at_most, constant
 from lastcall.stores.prepared import Prepared
+from lastcall.stores.reads import one
 from lastcall.stores.rows import micros
 from lastcall.stores.schema import (
     accounts,
@@ -54,7 +55,7 @@ _THERE = users.c.status != constant("removed")
 
 def find_user(db: Connection, user_id: UserId) -> User | None:
     """Find a user."""
-    return _one(db, select(users).where(users.c.id == user_id, _THERE), rows.user_of)
+    return one(db, select(users).where(users.c.id == user_id, _THERE), rows.user_of)
 
 
 def find_external_user(db: Connection, account_id: AccountId, external_id: str) -> User | None:
@@ -62,7 +63,7 @@ def find_external_user(db: Connection, account_id: AccountId, external_id: str) 
     statement = select(users).where(
         users.c.account_id == account_id, users.c.external_id == external_id
     )
-    return _one(db, statement, rows.user_of)
+    return one(db, statement, rows.user_of)
 
 
 NEAR: Final = 2_000
@@ -195,7 +196,7 @@ def list_accounts(db: Connection) -> tuple[Account, ...]:
 
 def find_account(db: Connection, account_id: AccountId) -> Account | None:
     """Find an account."""
-    return _one(db, select(accounts).where(accounts.c.id == account_id), rows.account_of)
+    return one(db, select(accounts).where(accounts.c.id == account_id), rows.account_of)
 
 
 def find_single_use(
@@ -208,7 +209,7 @@ def find_single_use(
         single_use.c.used_at.is_(None),
         single_use.c.expires_at > micros(now),
     )
-    return _one(db, statement, rows.single_use_of)
+    return one(db, statement, rows.single_use_of)
 
 
 def find_service_key(db: Connection, key_id: KeyId) -> ServiceKey | None:
@@ -216,7 +217,7 @@ def find_service_key(db: Connection, key_id: KeyId) -> ServiceKey | None:
     statement = select(service_keys).where(
         service_keys.c.id == key_id, service_keys.c.revoked_at.is_(None)
     )
-    return _one(db, statement, rows.service_key_of)
+    return one(db, statement, rows.service_key_of)
 
 
 def list_service_keys(
@@ -242,11 +243,6 @@ def list_signing_keys(db: Connection) -> tuple[StoredKey, ...]:
 def count_unknown_sign_ins(db: Connection) -> int:
     """Tell how often somebody tried to sign in as nobody."""
     return int(db.execute(select(installation.c.unknown_sign_ins)).scalar_one())
-
-
-def _one(db: Connection, statement: Executable, convert: Callable[[rows.Row], T]) -> T | None:
-    row = db.execute(statement).mappings().one_or_none()
-    return None if row is None else convert(row)
 
 
 def _all(db: Connection, statement: Executable, convert: Callable[[rows.Row], T]) -> tuple[T, ...]:

@@ -304,7 +304,7 @@ def count_sessions(
 
 def find_event(db: Connection, seq: int) -> Event | None:
     """Find an event by its place in the log."""
-    return _one(db, select(events).where(events.c.seq == seq), rows.event_of)
+    return one(db, select(events).where(events.c.seq == seq), rows.event_of)
 
 
 def start_sign_in(db: Connection, email_key: str) -> SignInStart | LogEnd:
@@ -329,13 +329,10 @@ def password_hash(db: Connection, user_id: UserId) -> SignInStart | None:
     return start if isinstance(start, SignInStart) else None
 
 
-def _one(db: Connection, statement: Executable, convert: Callable[[rows.Row], T]) -> T | None:
+def one(db: Connection, statement: Executable, convert: Callable[[rows.Row], T]) -> T | None:
+    """Give what a statement finds, if it finds something; it finds no two."""
     row = db.execute(statement).mappings().one_or_none()
     return None if row is None else convert(row)
-
-
-def _all(db: Connection, statement: Executable, convert: Callable[[rows.Row], T]) -> tuple[T, ...]:
-    return tuple(convert(row) for row in db.execute(statement).mappings())
 
 
 def _start(db: Connection, which: ColumnElement[bool]) -> SignInStart | LogEnd:
