@@ -7,9 +7,11 @@ import pytest
 
 from lastcall import tokens
 from lastcall.access import Access
-from lastcall.errors import InvalidToken, SessionEnded, Unavailable
+from lastcall.clock import SystemClock
+from lastcall.errors import InvalidToken, ReauthenticationRequired, SessionEnded, Unavailable
 from lastcall.events import Position, Timeline
 from lastcall.ids import AccountId, SessionId, UserId
+from lastcall.integrations.core import Visit
 from lastcall.keys import Keyring, new_key
 from lastcall.leases.messages import Happened
 from lastcall.leases.view import NEVER, Begun, View
@@ -176,6 +178,16 @@ def test_a_token_runs_out_by_the_clock_of_the_store(check: Checking) -> None:
     check.verify(TOKEN)
     check.now += 1  # a second on the clock of leases
     assert check.refuses() == "token_expired"
+
+
+def test_a_proof_ages_also_before_the_server_has_told_its_time(check: Checking) -> None:
+    """As with a snapshot and no grant yet, while introspection answers."""
+    check.known.view = View("epoch", (Begun(FIRST, 1),), 20, 0, {})
+    now = SystemClock().now()
+    assert timedelta() <= check.server_time() - now < timedelta(minutes=1)
+    old = msgspec.structs.replace(check.verify(TOKEN), auth_time=now - timedelta(seconds=601))
+    with pytest.raises(ReauthenticationRequired):
+        Visit(old, None, check).require(max_age=600)
 
 
 def test_a_token_that_needs_a_refresh_is_refused(check: Checking) -> None:

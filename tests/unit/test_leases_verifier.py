@@ -117,6 +117,8 @@ def test_an_older_snapshot_or_one_of_another_log_ends_the_lease(older: Snapshot)
     verifier = leased()
     verifier.receive(older, 111.0)
     assert not verifier.leased(111.0)
+    assert verifier.view is not None
+    assert verifier.view.store_ahead == 1e9 - 110.0  # what time it is there was told all the same
 
 
 @pytest.mark.parametrize(

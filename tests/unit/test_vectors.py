@@ -65,10 +65,12 @@ class Checking(Checker):
 
 @contextmanager
 def leased(view: View) -> Iterator[None]:
-    """Have a lease, whatever was granted."""
-    before, view.leased_until = view.leased_until, math.inf
+    """Have a lease, and know the server's time, whatever was granted."""
+    before, view.leased_until = (view.leased_until, view.store_ahead), math.inf
+    if view.store_ahead == math.inf:
+        view.store_ahead = 0.0
     yield
-    view.leased_until = before
+    view.leased_until, view.store_ahead = before
 
 
 @pytest.mark.parametrize("transcript", named(FEED["transcripts"]))

@@ -343,6 +343,7 @@ class NodeSide:
 
     def _reset(self, view: View) -> None:
         view.version = self.view.version + 1
+        view.store_ahead = self.view.store_ahead
         self.view.leased_until = NEVER
         self.view = view
         self._recent.clear()

@@ -164,10 +164,10 @@ class VerifierSide:
         self._coming = None
         old = self.view
         if old is not None:
+            view.store_ahead = old.store_ahead
             if view.contains(old.position):
                 # It knows all that was known: the lease may go on with it.
                 view.leased_until = old.leased_until
-                view.store_ahead = old.store_ahead
             else:
                 # Another log, or an older state of it: the lease ends first (rules 6 and 14).
                 self._drop()

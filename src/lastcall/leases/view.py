@@ -1,6 +1,7 @@
 """What a node or a verifier knows at a moment: the log's timelines, what is in force, the keys, and
 its lease. One object (rule 14): a check takes one reference to it, and a reset makes a new one."""
 
+import math
 from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple
@@ -72,8 +73,9 @@ class View:
         self.keys = keys
         self.accounts: dict[str, Endings] = {}
         self.leased_until = NEVER
-        self.store_ahead = 0.0
-        """The store's clock less this process's, as the last grant told."""
+        self.store_ahead = math.inf
+        """The store's clock less this process's, as the last grant told; until one has, by the
+        store's clock everything has run out."""
         self.version = 0
         """Moves after whatever a check looks at, and before that is acknowledged (rule 11)."""
 

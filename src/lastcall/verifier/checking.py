@@ -5,6 +5,7 @@ version, and both before it looks at what has ended: whatever is acknowledged ha
 (rule 11), and a lease that was renewed meanwhile came after what it covers (rule 9).
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -169,7 +170,7 @@ class Checker(ABC):
     def server_time(self) -> datetime:
         """Give the server's time, as far as it was told; else this machine's."""
         view = self._knows.view
-        if view is None:
+        if view is None or view.store_ahead == math.inf:
             return SystemClock().now()
         return datetime.fromtimestamp(self._clock() + view.store_ahead, UTC)
 
