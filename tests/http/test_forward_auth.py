@@ -125,6 +125,7 @@ async def test_where_no_session_is_needed_nobody_passes_as_nobody(served: Served
         ({"X-Forwarded-Method": "POST"}, 403),
         ({"X-Forwarded-Method": "POST", "Sec-Fetch-Site": "same-origin"}, 200),
         ({"X-Forwarded-Method": "GET", "X-Original-Method": "POST"}, 422),
+        ({"X-Forwarded-Method": "GET", "Sec-WebSocket-Version": "13"}, 403),
         ({}, 403),
     ],
     ids=str,

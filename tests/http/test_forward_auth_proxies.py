@@ -216,6 +216,13 @@ def test_another_site_changes_nothing_with_a_user_s_cookies(behind: Behind) -> N
     assert through.post("/orders", headers=elsewhere).status_code == 403
     spoken_for = {**elsewhere, "X-Original-Method": "GET", "X-Forwarded-Method": "GET"}
     assert through.post("/orders", headers=spoken_for).status_code >= 400
+    socket = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    assert through.get("/talk", headers={**elsewhere, **socket}).status_code >= 400
     assert len(behind.service.seen) == before
     assert through.post("/orders").status_code == 200
 

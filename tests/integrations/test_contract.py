@@ -6,7 +6,7 @@ from lastcall.errors import Unavailable
 from lastcall.events import SYSTEM
 from lastcall.node import Node
 from lastcall.sessions.minting import Tokens
-from tests.integrations.conftest import NAVIGATION, Site, cookies, problem
+from tests.integrations.conftest import NAVIGATION, ORIGIN, Site, cookies, problem
 from tests.support.nodes import add_user, calls
 
 
@@ -68,6 +68,15 @@ async def test_cookies_change_something_for_the_application_s_own_pages_alone(
     if status == 403:
         problem(response, 403, "csrf_failed")
     assert (await site.ask("/me", method="POST", bearer=tokens.access_token)).status_code == 200
+
+
+async def test_a_websocket_that_comes_as_a_get_is_from_the_own_pages(site: Site) -> None:
+    """As under WSGI: what is said over it may change anything."""
+    tokens = await site.sign_in()
+    for origin, status in (("https://evil.example", 403), (ORIGIN, 200)):
+        handshake = {"sec-websocket-version": "13", "origin": origin}
+        response = await site.ask("/me", cookies=cookies(tokens), headers=handshake)
+        assert response.status_code == status
 
 
 # Who may not go on

@@ -36,6 +36,9 @@ from lastcall.verifier.session import Session
 
 WEBSOCKET: Final = "WEBSOCKET"
 """The method of a WebSocket's handshake: it is a GET that may do anything."""
+_HANDSHAKE: Final = "sec-websocket-version"
+"""What each such handshake has (RFC 6455, section 4.1), also where it is shown as a plain GET:
+under WSGI, and where a proxy asks."""
 VARY: Final = ("Cookie", "Authorization")
 """What an answer depends on that looked at who asks: caches keep it apart by them."""
 _COOKIES: Final = ("access", "refresh", "renewed")
@@ -206,7 +209,7 @@ class Gate:
             raise TokenMissing
         if len(values) > 1:
             raise InvalidToken  # somebody else has planted one of them
-        if asked.method not in SAFE:
+        if asked.method not in SAFE or asked.headers(_HANDSHAKE):
             require_own_site(
                 asked.headers("sec-fetch-site"),
                 asked.headers("origin"),
