@@ -21,6 +21,13 @@ HOST = "shop.example.com"
 URL = f"https://{HOST}"
 OWN = {"Origin": URL, "Sec-Fetch-Site": "same-origin"}
 NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+}
+"""Of a WebSocket (RFC 6455, section 4.1)."""
 PROXIES = ["nginx", "caddy", "haproxy"]
 TOLD = ["x-lastcall-account", "x-lastcall-roles", "x-lastcall-session", "x-lastcall-user"]
 
@@ -216,15 +223,14 @@ def test_another_site_changes_nothing_with_a_user_s_cookies(behind: Behind) -> N
     assert through.post("/orders", headers=elsewhere).status_code == 403
     spoken_for = {**elsewhere, "X-Original-Method": "GET", "X-Forwarded-Method": "GET"}
     assert through.post("/orders", headers=spoken_for).status_code >= 400
-    socket = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Version": "13",
-    }
-    assert through.get("/talk", headers={**elsewhere, **socket}).status_code >= 400
+    assert through.get("/talk", headers={**elsewhere, **HANDSHAKE}).status_code >= 400
     assert len(behind.service.seen) == before
     assert through.post("/orders").status_code == 200
+
+
+def test_a_handshake_of_the_own_pages_reaches_the_service(behind: Behind) -> None:
+    through, _ = behind.sign_in("browser")
+    assert through.get("/talk", headers=HANDSHAKE).status_code == 200
 
 
 def test_the_question_itself_is_for_the_proxy_alone(behind: Behind) -> None:
