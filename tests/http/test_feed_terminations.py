@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import httpx
+import pytest
 
+from lastcall.errors import Unavailable
 from lastcall.events import SYSTEM
 from lastcall.ids import NodeId
 from lastcall.leases.messages import Events, Goodbye, Grant, Renew, store_position
@@ -70,6 +72,24 @@ async def test_who_stays_silent_is_waited_for_until_its_lease_is_over(fed: Fed) 
         fed.served.clock.advance(seconds=1)
         later = (await ada.get(path + "?wait=30")).json()
         assert (later["state"], later["certain_by"]) == ("confirmed", None)
+
+
+async def test_what_was_done_is_told_also_where_the_database_fails_by_then(
+    fed: Fed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was durable before: that it waits for somebody needs no database."""
+    ada, other = await fed.served.native(), await fed.served.native()
+    async with fed.follow() as follower:
+        await follower.lease()
+        follower.deaf = True
+
+        async def fail() -> None:
+            raise Unavailable("planted")
+
+        monkeypatch.setattr(fed.served.node.store, "nodes", fail)
+        done = await ada.delete(f"/api/v1/sessions/{other.session_id}?wait=0")
+        assert done.status_code == 200
+        assert (done.json()["state"], done.json()["certain_in"]) == ("confirming", 37)
 
 
 async def test_who_leaves_an_event_unacknowledged_gets_no_lease(fed: Fed) -> None:

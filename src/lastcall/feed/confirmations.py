@@ -110,13 +110,15 @@ class Confirmations:
 
     async def _unreachable(self, position: Position) -> int:
         """Count the verifiers that have not acknowledged a position and have no connection: those
-        of this node, and of the others those that their rows name."""
+        of this node, and of the others those that their rows name, where these can be read. What
+        was done is done: a store that fails by now is no reason to answer that it was not."""
         now, side = self._clock.lease(), self.side
         found = side.unreachable(position, now) if side else 0
-        for row in (await self._store.nodes()).rows:
-            told = about.read(row.about) if side is None or row.id != side.name else None
-            if told is not None:
-                found += told.unreachable(position.seq, self._clock.now())
+        with contextlib.suppress(Unavailable):
+            for row in (await self._store.nodes()).rows:
+                told = about.read(row.about) if side is None or row.id != side.name else None
+                if told is not None:
+                    found += told.unreachable(position.seq, self._clock.now())
         return found
 
     async def _wait(
