@@ -267,3 +267,14 @@ def test_who_looks_on_confirms_by_no_row_what_is_not_known_durable() -> None:
     outsider.see([Row("two", 1, at(2), LEASE, 1)], at(2), 1.0)
     progress = outsider.progress(at(2), 1.0)
     assert (progress.state, progress.certain_in) == ("confirming", math.inf)
+
+
+def test_a_connection_is_one_verifier_s_and_forgotten_with_it() -> None:
+    side = node()
+    follow(side)
+    other = Resume("w" * 16, store_position(side.view.position))
+    with pytest.raises(ProtocolError):
+        side.receive(1, "acme", other, 0.0, 0.0)
+    side.closed(1)
+    side.tidy(0.0)
+    assert list(side.peers) == []

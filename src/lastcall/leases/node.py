@@ -362,6 +362,8 @@ class NodeSide:
             self._grant(peer, now, store_now)
 
     def _resume(self, connection: int, account: str, message: Resume, now: float) -> None:
+        if connection in self._connected:
+            raise ProtocolError("a connection resumes once")
         key = (account, message.verifier)
         peer = self._peers.setdefault(key, Peer(message.verifier, account))
         if peer.connection is not None and peer.connection != connection:
