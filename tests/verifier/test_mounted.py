@@ -4,15 +4,18 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from lastcall import InvalidToken, SessionEnded, Unavailable
 from lastcall.events import SYSTEM
 from lastcall.http.app import App
+from lastcall.identity.passwords import CHEAP, Passwords
 from lastcall.leases.node import NodeSide
 from lastcall.node import Node
 from lastcall.server import create_app
+from lastcall.settings import Settings
 from tests.support.children import in_child
 from tests.support.fakes import FakeClock
 from tests.support.nodes import calls, set_up, sign_in
@@ -131,6 +134,25 @@ async def test_a_child_of_the_serving_process_accepts_nothing(app: App, node: No
             app.verifier.verify(token)
 
     assert in_child(os.fork, act) == 0
+
+
+def test_an_application_made_before_a_fork_serves_and_verifies_in_the_child(
+    tmp_path: Path,
+) -> None:
+    """As under gunicorn with `preload_app`: the node is the child's own."""
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'lastcall.db'}")
+    app = create_app(settings, passwords=Passwords(CHEAP))
+
+    async def serve() -> None:
+        node = (await app.open()).node
+        token = (await set_up(node)).access_token
+        session = app.verifier.verify(token)
+        found = await asyncio.to_thread(app.verifier_for(session.account_id).verify, token)
+        assert found == session
+        assert app.verifier.status().leased
+        await app.close()
+
+    assert in_child(os.fork, lambda: asyncio.run(serve())) == 0
 
 
 async def test_a_verifier_whose_mark_is_wiped_accepts_nothing(app: App, node: Node) -> None:

@@ -41,6 +41,8 @@ class Serving:
 
     def opened(self, node: Node | None) -> None:
         """Say that the node was opened in this loop; None: it is closed."""
+        if node is not None and not self.mark[0]:  # made before a fork, opened after
+            self.mark = new_mark()
         self.node = node
         self.loop = asyncio.get_running_loop() if node is not None else None
 
@@ -111,6 +113,13 @@ class NodeVerifier(Checker):
         """Wait until the node has a lease, so many seconds at most; not from its own loop, which
         would wait for itself. Raises Unavailable."""
         self._serving.wait_for(self._ready, timeout)
+
+    def _begin_anew(self) -> None:
+        """This is a child: it knows what a node of its own knows, if it has one (rule 12)."""
+        super()._begin_anew()
+        if self._serving.mark[0]:
+            self._knows = self._serving
+            self._mark = self._serving.mark  # last: who finds it true finds the other
 
     def _connected(self) -> bool:
         return bool(self._mark[0]) and self._serving.node is not None
