@@ -86,16 +86,20 @@ class Node:
             observe=observe,
         )
         store, secrets = opened.store, opened.secrets
-        if serving:
-            await store.commit(base.SetIssuer(settings.public_url))
-        born = await store.installation()
-        issuer = born.issuer or settings.public_url
-        audience = settings.audience or issuer
         policy = settings.policy
         signing = Signing(store, secrets, clock, entropy, policy.access_lifetime)
-        if serving:
-            await signing.ring()
-            recognise(None, {})  # compiles its rules now and not at the first sign-in
+        try:
+            if serving:
+                await store.commit(base.SetIssuer(settings.public_url))
+                await signing.ring()
+                recognise(None, {})  # compiles its rules now and not at the first sign-in
+            born = await store.installation()
+        except BaseException:
+            await store.close()
+            locator.close()
+            raise
+        issuer = born.issuer or settings.public_url
+        audience = settings.audience or issuer
         throttle = Throttle(store, secrets.throttle, clock, metrics.refused)
         sessions = Sessions(
             store=store,
@@ -153,5 +157,9 @@ class Node:
         await self.live.close()
         await self.leases.close()
         self.passwords.close()
+        await self.let_go()
+
+    async def let_go(self) -> None:
+        """Close what was opened, where nothing has begun that would have to be finished."""
         await self.store.close()
         self.locator.close()

@@ -1,5 +1,6 @@
 """The application around the endpoints: opening, mounting, failing, surviving; and pages."""
 
+import threading
 import traceback
 from collections.abc import AsyncIterator
 
@@ -21,6 +22,7 @@ from lastcall.errors import (
     StoreError,
     Unavailable,
 )
+from lastcall.feed.leases import Leases
 from lastcall.http.api import ENDPOINTS
 from lastcall.http.app import App, BrokenOff
 from lastcall.http.endpoint import AnyEndpoint, Call, Endpoint
@@ -30,9 +32,10 @@ from lastcall.node import Node
 from lastcall.problems import Problem
 from lastcall.server import app_from_environment, create_app
 from lastcall.settings import Settings
+from lastcall.signing import Signing
 from tests.http.serving import CHROME, Served, problem
 from tests.support.fakes import FakeClock
-from tests.support.nodes import PASSWORD
+from tests.support.nodes import EMAIL, NATIVE, PASSWORD, SEEN
 
 SECRET = "lcr_very_secret"
 
@@ -229,6 +232,27 @@ async def test_a_mounted_server_that_cannot_open_refuses_every_request(
     assert response.headers["x-content-type-options"] == "nosniff"
     assert SECRET not in caplog.text + response.text
     assert ("a setting" in caplog.text) == isinstance(error, SettingsError)
+
+
+@pytest.mark.parametrize("step", [(Signing, "ring"), (Leases, "_renew")], ids=["keys", "lease"])
+async def test_each_attempt_to_open_that_fails_lets_go_of_the_database(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str]
+) -> None:
+    """A mounted server that nobody starts tries it anew with each request."""
+
+    async def fail(_self: object) -> None:
+        raise Unavailable("planted")
+
+    app = create_app(Settings(database_url=database_url), passwords=Passwords(CHEAP, 1))
+    with monkeypatch.context() as planted:
+        planted.setattr(*step, fail)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await app.open()
+    assert [one.name for one in threading.enumerate() if one.name.startswith("lastcall-")] == []
+    node = (await app.open()).node
+    await node.identity.sign_in(EMAIL, PASSWORD, NATIVE, SEEN)
+    await app.close()
 
 
 async def live(app: App) -> list[str]:

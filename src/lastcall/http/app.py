@@ -106,7 +106,7 @@ class App:
                 if self._site is None:
                     node = await self._open_node()
                     if self._closes:
-                        await node.leases.start()
+                        await _start(node)
                     self._site = Site.of(node, self._verifier)
                     self._serving.opened(node)
         return self._site
@@ -252,6 +252,15 @@ class App:
         person = "text/html" in request.headers.get("accept", "") and not path.startswith(API)
         response = _refuse(request, NotFound(), self._error_page if person else None)
         await response(scope, receive, send)
+
+
+async def _start(node: Node) -> None:
+    """Have a node begin to serve. Raises what that does, and then nobody else has the node."""
+    try:
+        await node.leases.start()
+    except BaseException:
+        await node.let_go()
+        raise
 
 
 def _path(scope: Scope) -> str:
