@@ -63,6 +63,17 @@ def test_nothing_is_asked_before_there_is_a_snapshot() -> None:
     assert verifier.due() > 1e300
 
 
+def test_while_a_snapshot_comes_there_is_nothing_to_be_called_for() -> None:
+    """Or who follows would call again and again until its last part is there."""
+    verifier = leased()
+    coming = Snapshot(at(7), (("1.first", 1),), 0, (), 1)
+    verifier.receive(coming, 111.0)
+    assert verifier.tick(200.0) == []
+    assert verifier.due() > 1e300
+    verifier.receive(Part(), 200.0)
+    assert verifier.due() <= 200.0
+
+
 def test_a_grant_that_nobody_asked_for_any_more_counts_for_nothing() -> None:
     verifier = side()
     verifier.receive(Grant(1, 20.0, at(5), 1e9), 100.0)

@@ -94,7 +94,7 @@ class VerifierSide:
 
     def tick(self, now: float) -> list[FromVerifier]:
         """Time has passed: ask for a lease if it is time to."""
-        if not self._open or self.view is None or self._coming or now < self.due():
+        if self.view is None or now < self.due():
             return []
         # The clock is noted before the question leaves: the lease counts from then (rule 7).
         self._number += 1
@@ -102,8 +102,9 @@ class VerifierSide:
         return [Renew(self._number, store_position(self.view.position))]
 
     def due(self) -> float:
-        """When `tick` is to be called next: at once where nothing has been asked for."""
-        if not self._open or self.view is None:
+        """When `tick` is to be called next: at once where nothing has been asked for, and never
+        while nothing can be."""
+        if not self._open or self.view is None or self._coming:
             return math.inf
         return NEVER if self._asked is None else self._asked[1] + self._pause()
 
