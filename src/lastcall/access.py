@@ -113,7 +113,7 @@ def open_access(token: str, find_key: FindKey, issuer: str, audience: str) -> Ac
 def prove(token: str, find_key: FindKey) -> tuple[Access, str]:
     """Read an access token whose signature and type are right; gives also the id of its key. Whom
     it is from and for is not looked at: see `require_meant`. Raises InvalidToken."""
-    if len(token) > MAX_LENGTH or token.count(".") != 2:
+    if len(token) > MAX_LENGTH or not token.isascii() or token.count(".") != 2:
         raise InvalidToken
     signed, _, signature = token.rpartition(".")
     head, _, payload = signed.partition(".")

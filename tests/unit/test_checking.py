@@ -126,6 +126,15 @@ def minted(**changes: object) -> str:
     return tokens.mint_access(msgspec.structs.replace(ACCESS, **changes), KEY)
 
 
+def test_text_that_can_be_no_token_is_refused_and_nobody_is_asked() -> None:
+    """Also where it looks like one of a key that is not known."""
+    check = Checking()
+    check.known.view = None
+    head, payload, signature = TOKEN.split(".")
+    assert check.refuses(f"{head}.{payload}\ud800.{signature}") == "token_invalid"
+    assert check.refuses(f"{head}.{payload}\u00e9.{signature}") == "token_invalid"
+
+
 async def test_a_good_token_gives_its_session_the_same_each_time(check: Checking) -> None:
     session = check.verify(TOKEN)
     assert session == Session(
