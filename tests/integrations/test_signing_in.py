@@ -156,3 +156,4 @@ def test_beyond_loopback_only_cookies_count_that_no_other_host_can_plant() -> No
     assert seen("shop.example.com:8443", *planted, *own) == ("R", "D")
     assert seen("localhost:8000", *planted) == ("r", "d")
     assert seen("[::1]:8000", *planted) == ("r", "d")
+    assert seen("[", *planted, *own) == ("R", "D")

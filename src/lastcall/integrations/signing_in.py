@@ -46,9 +46,17 @@ def _address(text: str | None) -> str | None:
 def _cookie(asked: Asked, name: str) -> str | None:
     """Give a cookie's value. The unprefixed name, which other hosts can plant, counts on loopback
     alone. None for two of a name: somebody else has planted one of them."""
-    hosts = [urlsplit(f"//{host}").hostname for host in asked.headers("host")]
-    for secure in (True, False) if LOOPBACK.issuperset(hosts) else (True,):
+    local = all(_name(host) in LOOPBACK for host in asked.headers("host"))
+    for secure in (True, False) if local else (True,):
         values = cookie_values(asked.cookies, cookie_name(name, secure=secure))
         if values:
             return values[0] if len(values) == 1 else None
     return None
+
+
+def _name(host: str) -> str | None:
+    """Give the name in a Host header, which may be anything."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
