@@ -189,7 +189,14 @@ def test_a_key_that_is_not_in_force_says_so_and_is_not_printed(world: World) -> 
 
 @pytest.mark.parametrize(
     ("addresses", "key"),
-    [((), KEY), (("http://example.com",), KEY), ((NOBODY,), "x"), ((NOBODY,), "lck_a\r\nX: y")],
+    [
+        ((), KEY),
+        (("http://example.com",), KEY),
+        (("https://id..example.com",), KEY),
+        ((f"https://{'a' * 64}.example.com",), KEY),
+        ((NOBODY,), "x"),
+        ((NOBODY,), "lck_a\r\nX: y"),
+    ],
 )
 def test_what_cannot_be_asked_is_refused_at_once(addresses: tuple[str, ...], key: str) -> None:
     with pytest.raises(SettingsError):
@@ -271,6 +278,15 @@ def test_a_refusal_is_raised_as_what_it_is(
             sessions.end("s_one")
     assert error.type is kind
     assert kind is RateLimited or str(error.value) == problem["detail"]
+
+
+@pytest.mark.parametrize(("said", "wait"), [("7", 7), ("soon", 1), ("9" * 5000, 1)], ids=range(3))
+def test_who_is_to_wait_is_told_for_how_long(said: str, wait: int) -> None:
+    status = f"429 Too Many\r\nRetry-After: {said}"
+    with answering(http(b'{"code": "rate_limited"}', status)) as (port, _):
+        with pytest.raises(RateLimited) as error:
+            lastcall.Sessions(f"http://127.0.0.1:{port}", key=KEY).end("s_one")
+        assert error.value.retry_after == wait
 
 
 def test_tls_is_verified(world: World, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ class Address(NamedTuple):
         try:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port
+            (host or "").encode("idna")  # as whoever looks it up does
         except ValueError:
             host, port, parts = None, None, urlsplit("")
         secure = parts.scheme == "https"

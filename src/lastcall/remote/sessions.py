@@ -34,6 +34,7 @@ _SESSIONS: Final = f"{_API}/sessions"
 T = TypeVar("T")
 _NO_TEXT: Final = FieldError("user", "not_text", "ids and names are text of whole characters")
 _ID: Final = re.compile(r"[a-z0-9_]{1,80}")
+_SECONDS: Final = re.compile(r"[0-9]{1,6}")
 
 
 class SessionsOver:
@@ -220,7 +221,7 @@ def _read(reply: Reply, kind: type[T]) -> T:
 
 def _refusal(problem: _Problem, reply: Reply) -> Error:
     wait = reply.retry_after or ""
-    again = int(wait) if wait.isascii() and wait.isdecimal() else 1
+    again = int(wait) if _SECONDS.fullmatch(wait) else 1
     match problem.code:
         case "invalid_request":
             return InvalidRequest(*problem.errors)
