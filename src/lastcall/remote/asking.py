@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from lastcall.errors import SettingsError
 from lastcall.remote.addresses import Address
@@ -78,9 +78,7 @@ class Asking:
             raise NoAnswer(type(error).__name__) from error
 
     def _open(self, address: Address, until: float) -> socket.socket:
-        connection = socket.create_connection(
-            (address.host, address.port), max(0.001, until - self._clock())
-        )
+        connection = self._connect(address, until)
         if not address.secure:
             return connection
         try:
@@ -89,6 +87,18 @@ class Asking:
         except BaseException:
             connection.close()
             raise
+
+    def _connect(self, address: Address, until: float) -> socket.socket:
+        """Connect to the first address of the host that answers; each has its share of the time."""
+        found: list[Any] = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        problem = OSError("the host has no address")
+        for left, (*_, where) in zip(range(len(found), 0, -1), found, strict=True):
+            share = (until - self._clock()) / left
+            try:
+                return socket.create_connection(where[:2], max(0.001, share))
+            except OSError as error:
+                problem = error
+        raise problem
 
     def _read_all(self, connection: socket.socket, until: float) -> bytes:
         """Read until the server closes the connection, and no longer than there is time."""
