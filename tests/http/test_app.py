@@ -1,5 +1,6 @@
 """The application around the endpoints: opening, mounting, failing, surviving; and pages."""
 
+import asyncio
 import threading
 import traceback
 from collections.abc import AsyncIterator
@@ -253,6 +254,32 @@ async def test_each_attempt_to_open_that_fails_lets_go_of_the_database(
     node = (await app.open()).node
     await node.identity.sign_in(EMAIL, PASSWORD, NATIVE, SEEN)
     await app.close()
+
+
+async def test_a_server_that_was_closed_opens_again_for_who_starts_it_alone(
+    database_url: str,
+) -> None:
+    """Or a node that nobody closes would stay behind, for which others wait."""
+    app = create_app(Settings(database_url=database_url), passwords=Passwords(CHEAP, 1))
+    node = (await app.open()).node
+    token = (await node.identity.sign_in(EMAIL, PASSWORD, NATIVE, SEEN)).access_token
+    await app.close()
+    with pytest.raises(Unavailable):
+        await app.verifier.averify(token)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+        problem(await client.get("/healthz"), 503, "unavailable")
+    assert await live(app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_a_server_that_is_closed_while_it_opens_is_closed(database_url: str) -> None:
+    app = create_app(Settings(database_url=database_url), passwords=Passwords(CHEAP, 1))
+    opening = asyncio.create_task(app.open())
+    await asyncio.sleep(0)
+    assert app._opening.locked()  # noqa: SLF001  it has begun, and waits for the database
+    await app.close()
+    await opening
+    assert [one.name for one in threading.enumerate() if one.name.startswith("lastcall-")] == []
 
 
 async def live(app: App) -> list[str]:

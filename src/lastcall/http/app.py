@@ -67,6 +67,7 @@ class App:
         self._open_node = open_node
         self._opening = asyncio.Lock()
         self._site: Site | None = None
+        self._closed = False
         self._closes = closes
         self._asked_at = float("-inf")
         """When a request came last."""
@@ -100,9 +101,18 @@ class App:
                 await feed.refuse(NotFound(), scope, receive, send)
 
     async def open(self) -> Site:
-        """Open the node, once. Raises SettingsError, StoreError and their children, Unavailable."""
+        """Open the node, once; anew where it was closed. Raises SettingsError, StoreError and their
+        children, Unavailable."""
+        self._closed = False
+        return await self._opened()
+
+    async def _opened(self) -> Site:
+        """Do so for whoever needs the node. Raises Unavailable too once it was closed: nobody would
+        close it again."""
         if self._site is None:
             async with self._opening:
+                if self._closed:
+                    raise Unavailable("the server of this process was stopped")
                 if self._site is None:
                     node = await self._open_node()
                     if self._closes:
@@ -143,7 +153,7 @@ class App:
         return SessionsOver(Within(self, self._serving, account))
 
     async def _node(self) -> Node:
-        return (await self.open()).node
+        return (await self._opened()).node
 
     def drain(self) -> None:
         """Say at `/readyz` from now on that the server is being stopped; all else goes on."""
@@ -170,11 +180,13 @@ class App:
         return self._site.node.leases.stop()
 
     async def close(self) -> None:
-        """Close the node that was opened here."""
-        site, self._site = self._site, None
-        self._serving.opened(None)
-        if site is not None and self._closes:
-            await site.node.close()
+        """Close the node that was opened here, or is about to be."""
+        self._closed = True
+        async with self._opening:
+            site, self._site = self._site, None
+            self._serving.opened(None)
+            if site is not None and self._closes:
+                await site.node.close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -210,7 +222,7 @@ class App:
         if path not in health.PATHS:
             self._asked_at = self._lease_clock()
         try:
-            scope[KEY] = self._site or await self.open()
+            scope[KEY] = self._site or await self._opened()
             await self._fixed.get(path, self._routed)(scope, receive, note)
         except ClientDisconnect:
             return
@@ -228,7 +240,7 @@ class App:
 
     async def _feed(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            site = self._site or await self.open()
+            site = self._site or await self._opened()
         except Error as error:
             problems.report(error)
             await receive()  # the handshake's own message
