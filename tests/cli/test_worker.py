@@ -8,15 +8,26 @@ from contextlib import asynccontextmanager
 from logging.config import DictConfigurator
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from lastcall.cli import worker
 from lastcall.cli.serving import FORMATTERS
-from lastcall.cli.worker import Gathered, LimitedProtocol, WithoutQuery, WithoutWords
+from lastcall.cli.worker import (
+    FeedProtocol,
+    Gathered,
+    LimitedProtocol,
+    WithoutQuery,
+    WithoutWords,
+)
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+HANDSHAKE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+"""Of a WebSocket (RFC 6455, section 4.1)."""
 
 
 async def say_headers(scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,9 +41,11 @@ async def say_headers(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connected(
+    app: ASGIApp = say_headers,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Connect to a server that runs the protocol."""
-    config = Config(say_headers, http=LimitedProtocol, ws="none", lifespan="off", log_config=None)
+    config = Config(app, http=LimitedProtocol, ws=FeedProtocol, lifespan="off", log_config=None)
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
@@ -101,6 +114,26 @@ async def test_what_follows_a_body_is_no_header_of_the_request() -> None:
         writer.write(b"1\r\na\r\n0\r\nCookie: a=b\r\n\r\n")
         writer.write_eof()
         assert (await reader.read()).endswith(b"\r\n\r\nhost transfer-encoding connection")
+
+
+async def test_who_reads_no_message_of_a_websocket_has_few_of_them_kept() -> None:
+    """What waits for it is the feed's to bound, in one place and not in two."""
+    messages = 100
+    sent = 0
+
+    async def tell(_scope: Scope, _receive: Receive, send: Send) -> None:
+        nonlocal sent
+        await send({"type": "websocket.accept"})
+        for _ in range(messages):
+            await send({"type": "websocket.send", "text": "x" * 100_000})
+            sent += 1
+
+    async with connected(tell) as (reader, writer):
+        writer.write(GET + HANDSHAKE + b"\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(100_000)
+        assert sent < messages
+        writer.transport.abort()
 
 
 @pytest.mark.parametrize(

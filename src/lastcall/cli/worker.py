@@ -72,6 +72,11 @@ class Gathered:
         self._send()
         self._transport.close()
 
+    def let_go(self) -> asyncio.Transport:
+        """Send what waits; give the transport, which gathers nothing."""
+        self._send()
+        return self._transport
+
     def __getattr__(self, name: str) -> object:
         return getattr(self._transport, name)
 
@@ -161,6 +166,13 @@ class FeedProtocol(WebSocketsSansIOProtocol):
     """WebSocket, where a handshake that is refused with a proper answer is no error of the server:
     uvicorn would log one each time, for any stranger. A verifier has a moment to go over to another
     server before its connection ends."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection over. Each message is one piece, and that nobody reads them has to
+        show with the first that is too many, not with the turn."""
+        super().connection_made(
+            transport.let_go() if isinstance(transport, Gathered) else transport
+        )
 
     def shutdown(self) -> None:
         """End it, once its verifier had the time to go."""
