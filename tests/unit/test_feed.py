@@ -1,6 +1,7 @@
 """A node at work, where its database fails it; and the small parts of its feed."""
 
 import asyncio
+import operator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,9 @@ from lastcall.feed import about, translation
 from lastcall.feed.confirmations import Confirmations
 from lastcall.feed.connections import QUEUE, TOO_SLOW, Connection, Encoder
 from lastcall.feed.leases import Leases
+from lastcall.identity.model import ServiceKey
 from lastcall.ids import AccountId, KeyId, NodeId, SessionId, UserId
+from lastcall.leases import messages
 from lastcall.leases.barrier import Row
 from lastcall.leases.messages import Recall, Resume, Welcome
 from lastcall.leases.node import NodeSide
@@ -28,7 +31,7 @@ from lastcall.stores import base
 from tests.support.backends import SqliteBackend, open_timeline
 from tests.support.fakes import START, FakeClock
 from tests.support.following import eventually
-from tests.support.nodes import set_up, sign_in
+from tests.support.nodes import calls, set_up, sign_in
 
 ACCOUNT = AccountId("a_one")
 ONE = Timeline(1, "aaaaaaaaaaaa")
@@ -90,9 +93,11 @@ async def test_what_a_cut_connection_is_given_goes_nowhere_and_its_first_reason_
     assert (one.close_code, len(one.queue)) == (TOO_SLOW, 0)
 
 
-def test_a_message_for_many_is_written_once() -> None:
+def test_a_message_for_many_is_written_once_and_forgotten_with_it() -> None:
     encoder, message = Encoder(), Recall()
     assert encoder.text(message) is encoder.text(message)
+    del message
+    assert not encoder._written  # noqa: SLF001  nothing else would show it
 
 
 # What a node tells.
@@ -283,6 +288,20 @@ async def leases(unstarted: Leases) -> Leases:
     """The same, started."""
     await unstarted.start()
     return unstarted
+
+
+async def test_verifiers_that_come_one_by_one_are_sent_the_same_snapshot(
+    leases: Leases, node: Node
+) -> None:
+    """It may have megabytes, and a thousand of them come at once where a node has gone."""
+    account = (await calls(node, await set_up(node))).user.account_id
+    await terminate(node)
+    key = ServiceKey(KeyId("k_one"), account, "shop", ("verify",), b"", START)
+    with leases.connected(key, None) as one, leases.connected(key, None) as other:
+        for number, each in enumerate((one, other)):
+            leases.heard(each, messages.write(Resume(f"{NAME}-{number}")))
+        assert len(one.queue) > 1
+        assert all(map(operator.is_, list(one.queue)[1:], list(other.queue)[1:]))
 
 
 async def terminate(node: Node) -> Termination:

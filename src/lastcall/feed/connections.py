@@ -1,6 +1,7 @@
 """The connections of a node's verifiers: each has a bounded queue, and is cut where it is full."""
 
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -89,16 +90,21 @@ class Connection:
 
 
 class Encoder:
-    """Writes each message once, for however many connections it goes to."""
+    """Writes each message once, for however many connections it goes to, now and as long as it is
+    kept for those who come later."""
 
     def __init__(self) -> None:
-        self._written: dict[int, tuple[FromNode, str]] = {}
+        self._written: dict[int, tuple[weakref.ref[FromNode], str]] = {}
 
     def text(self, message: FromNode) -> str:
         """Give the message as it is sent."""
-        # Held together with the message, so that no other one gets its identity meanwhile.
-        known = self._written.get(id(message))
-        if known is None or known[0] is not message:
-            known = (message, write(message).decode())
-            self._written[id(message)] = known
+        name = id(message)
+        known = self._written.get(name)
+        if known is None:
+
+            def forget(_: object) -> None:
+                del self._written[name]
+
+            known = (weakref.ref(message, forget), write(message).decode())
+            self._written[name] = known
         return known[1]

@@ -131,6 +131,7 @@ class Leases:
         self._seen: dict[tuple[str, str], Connection] = {}
         """The newest connection of each verifier, by its account and name."""
         self._numbers = count(1)
+        self._encoder = Encoder()
         self._version: int | None = None
         self._settled = True
         """Whether the store calls its timeline so."""
@@ -266,7 +267,7 @@ class Leases:
         )
         self._connections[connection.number] = connection
         greeting = self._welcome(side.name, key.account_id)
-        connection.put(Encoder().text(greeting), part=False)
+        connection.put(self._encoder.text(greeting), part=False)
         try:
             yield connection
         finally:
@@ -464,12 +465,11 @@ class Leases:
     def _deliver(self, side: NodeSide) -> None:
         """Do what was decided, in order; rows are removed by who reads them."""
         outputs, side.outputs = side.outputs, []
-        encoder = Encoder()
         for output in outputs:
             match output:
                 case Send(number, message):
                     if (connection := self._connections.get(number)) is not None:
-                        text = encoder.text(message)
+                        text = self._encoder.text(message)
                         connection.put(text, part=isinstance(message, Part))
                 case Cut(number):
                     if (connection := self._connections.get(number)) is not None:

@@ -28,7 +28,7 @@ Jwk = dict[str, Any]
 """A public key (RFC 7517)."""
 
 
-class _Message(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+class _Message(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, weakref=True):
     """What every message has: its type."""
 
 
