@@ -16,6 +16,7 @@ from lastcall.leases.messages import (
     Recall,
     Renew,
     Resume,
+    Snapshot,
     store_position,
 )
 from lastcall.leases.node import Log, NodeSide, Remove, Send
@@ -278,3 +279,15 @@ def test_a_connection_is_one_verifier_s_and_forgotten_with_it() -> None:
     side.closed(1)
     side.tidy(0.0)
     assert list(side.peers) == []
+
+
+def test_who_comes_from_another_log_is_sent_one_snapshot_however_often_it_asks_meanwhile() -> None:
+    """It asks as soon as it has resumed, by what it knew; the snapshot is on its way by then."""
+    side = node()
+    elsewhere = ("another", "1.first", 5)
+    side.receive(1, "acme", Resume("v" * 16, elsewhere), 0.0, 0.0)
+    for number in range(3):
+        side.receive(1, "acme", Renew(number, elsewhere), 0.0, 0.0)
+    side.receive(1, "acme", Ack(store_position(at(1))), 0.0, 0.0)
+    assert [type(one.message) for one in side.outputs if isinstance(one, Send)] == [Snapshot]
+    assert granted(side, 0.0, at(1))

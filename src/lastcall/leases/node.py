@@ -56,6 +56,8 @@ class Peer:
     """What it has asked for and not been granted."""
     ahead_since: float | None = None
     """Since when it waits with a position that this node has not read yet (rule 5)."""
+    shown: bool = False
+    """Whether it was sent a snapshot, and has acknowledged nothing since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +255,7 @@ class NodeSide:
                 position = read_position(message.position)
                 if not self.view.contains(position):
                     raise ProtocolError("what was not told can't be acknowledged")
+                peer.shown = False
                 self._acknowledged(peer, position)
                 self._grant(peer, now, store_now)
             case Renew():
@@ -370,6 +373,7 @@ class NodeSide:
             self._connected.pop(peer.connection, None)
             self.outputs.append(Cut(peer.connection))
         peer.connection, peer.asked, peer.ahead_since = connection, None, None
+        peer.shown = False
         self._connected[connection] = peer
         position = read_position(message.position) if message.position else None
         if position is None:
@@ -404,6 +408,7 @@ class NodeSide:
 
     def _show(self, connection: int, peer: Peer) -> None:
         peer.asked = peer.ahead_since = None
+        peer.shown = True
         if peer.account not in self._snapshots:
             self._snapshots[peer.account] = self.view.snapshot(peer.account)
         self.outputs += [Send(connection, piece) for piece in self._snapshots[peer.account]]
@@ -440,7 +445,9 @@ class NodeSide:
             return
         known = self.view.place(read_position(asked.position))
         if known is Verdict.REFRESH:
-            self._show(peer.connection, peer)
+            peer.asked = None
+            if not peer.shown:
+                self._show(peer.connection, peer)
         if known is not Verdict.LIVES:
             return
         if self._overdue(peer, now):
