@@ -103,6 +103,24 @@ def test_what_is_no_answer_is_none(wrong: bytes) -> None:
             assert KEY not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        ("401 Unauthorized", "not in force; see: lastcall key create NAME --scope verify"),
+        ("403 Forbidden", "answered 403: the key may lack the scope verify"),
+        ("502 Bad Gateway", "answered 502"),
+    ],
+)
+def test_who_is_refused_is_told_what_to_do(status: str, advice: str) -> None:
+    with answering(http(b"{}", status)) as (port, _):
+        with Verifier(f"http://127.0.0.1:{port}", key=KEY) as verifier:
+            with pytest.raises(Unavailable, match=advice):
+                verifier.verify(TOKEN)
+            until(lambda: verifier._life.following.problem is not None)  # noqa: SLF001
+            with pytest.raises(Unavailable, match=advice):
+                verifier.wait_ready(0)
+
+
 def test_a_server_that_never_answers_is_waited_for_no_longer_than_said() -> None:
     """Time passes by the clock that is given: the wait for the first server uses all of it up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

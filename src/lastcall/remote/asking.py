@@ -118,7 +118,22 @@ class Asking:
 def check_key(key: str, scope: str) -> None:
     """Raise SettingsError unless a text can be a service key."""
     if not (key.startswith("lck_") and key.isascii() and key.isprintable() and " " not in key):
-        raise SettingsError(f"this needs a service key; see: lastcall key create --scope {scope}")
+        raise SettingsError(f"this needs a service key; see: {_how(scope)}")
+
+
+def refusal(status: int, scope: str) -> str:
+    """Say what a status that is no answer means, and what to do about it, for people."""
+    match status:
+        case 401:
+            return f"the service key is not in force; see: {_how(scope)}"
+        case 403:
+            return f"the server answered 403: the key may lack the scope {scope}"
+        case _:
+            return f"the server answered {status}"
+
+
+def _how(scope: str) -> str:
+    return f"lastcall key create NAME --scope {scope}"
 
 
 def trust_of(ssl_context: ssl.SSLContext | None) -> Callable[[], ssl.SSLContext]:

@@ -21,7 +21,7 @@ from lastcall.errors import (
     Unavailable,
 )
 from lastcall.remote.addresses import Address
-from lastcall.remote.asking import Reply, check_key
+from lastcall.remote.asking import Reply, check_key, refusal
 from lastcall.remote.model import Client, Cookie, Started, Termination
 from lastcall.remote.transport import Network, Transport
 
@@ -226,7 +226,7 @@ def _refusal(problem: _Problem, reply: Reply) -> Error:
         case "invalid_request":
             return InvalidRequest(*problem.errors)
         case "token_missing" | "token_invalid":
-            return SettingsError("the service key is not in force; see: lastcall key create")
+            return SettingsError(refusal(401, "sessions"))
         case "forbidden":
             return Forbidden(problem.detail)
         case "not_found":

@@ -34,6 +34,7 @@ from lastcall.leases.messages import (
 )
 from lastcall.leases.verifier import VerifierSide
 from lastcall.remote.addresses import Address
+from lastcall.remote.asking import refusal
 from lastcall.verifier.checking import Counts
 from lastcall.verifier.line import Line
 
@@ -141,7 +142,7 @@ class Following:
                 except _Left as left:
                     self._trouble(address, str(left))
                 except InvalidStatus as error:
-                    self._trouble(address, f"the server answered {error.response.status_code}")
+                    self._trouble(address, refusal(error.response.status_code, "verify"))
                 except (OSError, WebSocketException, ProtocolError, ValueError) as error:
                     self._trouble(address, type(error).__name__)
                 except Exception:

@@ -17,7 +17,7 @@ import msgspec
 from lastcall.access import MAX_LENGTH
 from lastcall.errors import InvalidToken, SessionEnded, Unavailable
 from lastcall.remote.addresses import Address
-from lastcall.remote.asking import Asking, NoAnswer
+from lastcall.remote.asking import Asking, NoAnswer, refusal
 from lastcall.verifier.session import Session
 
 MOST: Final = 32
@@ -125,7 +125,7 @@ class Introspection:
         body = urlencode({"token": token}).encode("ascii")
         reply = self._asking.ask(address, "POST", "/oauth/introspect", _FORM, body, until)
         if reply.status != 200:
-            raise NoAnswer(f"status {reply.status}")
+            raise NoAnswer(refusal(reply.status, "verify"))
         if reply.media_type != "application/json":
             raise NoAnswer("not JSON")
         try:
