@@ -256,6 +256,22 @@ async def test_each_attempt_to_open_that_fails_lets_go_of_the_database(
     await app.close()
 
 
+async def test_requests_share_an_attempt_to_open_also_where_it_fails() -> None:
+    """Each may take seconds."""
+    tries = 0
+
+    async def open_node() -> Node:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(0)
+        raise SettingsError("planted")
+
+    app = App(Settings(), ENDPOINTS, open_node)
+    found = await asyncio.gather(*(app.open() for _ in range(5)), return_exceptions=True)
+    assert [type(one) for one in found] == [SettingsError, *[Unavailable] * 4]
+    assert tries == 1
+
+
 async def test_a_server_that_was_closed_opens_again_for_who_starts_it_alone(
     database_url: str,
 ) -> None:

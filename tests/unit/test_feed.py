@@ -328,6 +328,26 @@ async def test_a_start_that_broke_off_is_made_good_by_the_next_one(
     assert len((await node.store.nodes()).rows) == 1
 
 
+async def test_who_asks_while_an_attempt_is_made_that_fails_waits_for_no_further_one(
+    unstarted: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may take seconds: they would queue up, and longer with each request."""
+    tries = 0
+
+    async def fail() -> None:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(0)
+        raise Unavailable("planted")
+
+    monkeypatch.setattr(unstarted, "start", fail)
+    for attempt in (1, 2):
+        asked = [unstarted.require() for _ in range(10)]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(one) for one in found] == [Unavailable] * 10
+        assert tries == attempt
+
+
 async def test_a_node_goes_on_after_its_database_was_away(
     leases: Leases, failing: Failing, clock: FakeClock
 ) -> None:

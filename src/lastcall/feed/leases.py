@@ -144,6 +144,8 @@ class Leases:
         self._woken = asyncio.Event()
         self._busy = asyncio.Lock()
         self._requiring = asyncio.Lock()
+        self._tried = 0
+        """How many attempts those who ask have made."""
         self._task: asyncio.Task[None] | None = None
 
     # Its life.
@@ -224,12 +226,17 @@ class Leases:
         Raises Unavailable."""
         if self._task is not None and self.side.leased(self._clock.lease()):
             return self.side.view
-        async with self._requiring:  # of many who ask at once, one renews
-            if self._task is None:  # nobody has started a mounted application
-                await self.start()
-            if not self.side.leased(self._clock.lease()):
-                await self._renew()
-        if not self.side.leased(self._clock.lease()):
+        tried = self._tried
+        async with self._requiring:  # of many who ask at once, one renews, for better or worse
+            if tried == self._tried:
+                try:
+                    if self._task is None:  # nobody has started a mounted application
+                        await self.start()
+                    if not self.side.leased(self._clock.lease()):
+                        await self._renew()
+                finally:
+                    self._tried += 1
+        if self._side is None or not self.side.leased(self._clock.lease()):
             raise Unavailable("this server has no lease from its database")
         return self.side.view
 

@@ -68,6 +68,8 @@ class App:
         self._opening = asyncio.Lock()
         self._site: Site | None = None
         self._closed = False
+        self._tried = 0
+        """How often it was opened, or could not be."""
         self._closes = closes
         self._asked_at = float("-inf")
         """When a request came last."""
@@ -107,16 +109,22 @@ class App:
         return await self._opened()
 
     async def _opened(self) -> Site:
-        """Do so for whoever needs the node. Raises Unavailable too once it was closed: nobody would
-        close it again."""
+        """Do so for whoever needs the node; those who come meanwhile share what comes of it. Raises
+        Unavailable too once it was closed: nobody would close it again."""
         if self._site is None:
+            tried = self._tried
             async with self._opening:
                 if self._closed:
                     raise Unavailable("the server of this process was stopped")
                 if self._site is None:
-                    node = await self._open_node()
-                    if self._closes:
-                        await _start(node)
+                    if tried != self._tried:
+                        raise _cannot_start()
+                    try:
+                        node = await self._open_node()
+                        if self._closes:
+                            await _start(node)
+                    finally:
+                        self._tried += 1
                     self._site = Site.of(node, self._verifier)
                     self._serving.opened(node)
         return self._site
@@ -229,7 +237,7 @@ class App:
         except Exception as error:  # noqa: BLE001  reported, and answered or broken off
             if isinstance(error, SettingsError | StoreError):
                 log.error("the server can't start: %s", error)  # noqa: TRY400  no trace: advice
-                error = Unavailable("the server can't start; its log says why", retry_after=10)
+                error = _cannot_start()
             elif started or not isinstance(error, Unavailable):
                 problems.report(error)
             if started:
@@ -264,6 +272,10 @@ class App:
         person = "text/html" in request.headers.get("accept", "") and not path.startswith(API)
         response = _refuse(request, NotFound(), self._error_page if person else None)
         await response(scope, receive, send)
+
+
+def _cannot_start() -> Unavailable:
+    return Unavailable("the server can't start; its log says why", retry_after=10)
 
 
 async def _start(node: Node) -> None:
