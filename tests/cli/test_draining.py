@@ -73,14 +73,23 @@ async def test_it_goes_on_for_no_longer_than_that_whoever_asks(
     server.handle_exit(signal.SIGTERM, None)
     now += serving.DRAIN_SECONDS - 0.1
     assert not await server.on_tick(1)
+    server.handle_exit(signal.SIGTERM, None)  # told once more, as by a supervisor of its own
     now += 0.1
     assert await server.on_tick(2)
 
 
-@pytest.mark.parametrize("before", [[], [signal.SIGTERM]], ids=["at once", "while it goes on"])
-async def test_at_an_interrupt_it_stops(before: list[signal.Signals]) -> None:
+@pytest.mark.parametrize(
+    "told",
+    [
+        [signal.SIGINT],
+        [signal.SIGTERM, signal.SIGINT],
+        [signal.SIGINT, signal.SIGTERM],
+    ],
+    ids=["at once", "while it goes on", "whatever it is told then"],
+)
+async def test_at_an_interrupt_it_stops(told: list[signal.Signals]) -> None:
     server = draining(App())
-    for number in (*before, signal.SIGINT):
+    for number in told:
         server.handle_exit(number, None)
     assert await server.on_tick(1)
 

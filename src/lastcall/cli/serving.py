@@ -222,9 +222,13 @@ class Draining(Server):
         gc.freeze()
 
     def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
-        """Take a signal."""
+        """Take a signal. The first one to terminate says from when on it goes on."""
+        first = not self.should_exit
         super().handle_exit(sig, frame)
-        self._told_at = lease_clock() if sig == signal.SIGTERM else None
+        if sig != signal.SIGTERM:
+            self._told_at = None
+        elif first:
+            self._told_at = lease_clock()
 
     async def on_tick(self, counter: int) -> bool:
         """Say whether it is over: ten times a second."""
