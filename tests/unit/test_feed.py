@@ -348,6 +348,18 @@ async def test_who_asks_while_an_attempt_is_made_that_fails_waits_for_no_further
         assert tries == attempt
 
 
+async def test_a_node_that_has_left_stays_away_whoever_asks_it(leases: Leases, node: Node) -> None:
+    """Also who asked before, and waits for its lease: it would be a node that others wait for."""
+    leases.side.view.leased_until = float("-inf")
+    waiting = asyncio.create_task(leases.require())
+    await asyncio.sleep(0)
+    await leases.close()
+    found = await asyncio.gather(waiting, leases.require(), return_exceptions=True)
+    assert isinstance(found[1], Unavailable)
+    assert not leases.side.leased(node.clock.lease())
+    assert (await node.store.nodes()).rows == ()
+
+
 async def test_a_node_goes_on_after_its_database_was_away(
     leases: Leases, failing: Failing, clock: FakeClock
 ) -> None:

@@ -147,11 +147,13 @@ class Leases:
         self._tried = 0
         """How many attempts those who ask have made."""
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     # Its life.
 
     async def start(self) -> None:
         """Register, read the log, get a lease, and go on by itself. Raises Unavailable."""
+        self._require_open()
         if self._side is None:  # else an earlier start got as far as that
             self._store.watch(self._woken.set)
             await self._begin()
@@ -159,7 +161,8 @@ class Leases:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Stop. A node that no verifier depends on gives its lease back."""
+        """Stop, for good. A node that no verifier depends on gives its lease back."""
+        self._closed = True
         if self._task is None:
             return
         self._task.cancel()
@@ -169,11 +172,16 @@ class Leases:
         for connection in self._connections.values():
             connection.cut(GOING_AWAY)
         side = self.side
-        side.view.leased_until = float("-inf")
+        async with self._busy:  # whoever renews it now is the last to do so
+            side.view.leased_until = float("-inf")
         side.tidy(self._clock.lease())
         if not any(peer.kept_until > self._clock.lease() for peer in side.peers):
             with contextlib.suppress(LostRace, Unavailable):
                 await self._leave(side)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Unavailable("this server has stopped")
 
     def stop(self) -> bool:
         """Ask the verifiers to go over to another node, if there is one: the server is stopping.
@@ -412,6 +420,7 @@ class Leases:
     async def _renew(self) -> None:
         """Renew the lease, and write what has been acknowledged (rules 7, 8 and 11)."""
         async with self._busy:
+            self._require_open()
             side = self.side
             known, acked = side.view.position, self._acknowledged(side)
             noted = self._clock.lease()
