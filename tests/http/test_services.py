@@ -6,7 +6,9 @@ from typing import Any, Final
 import pytest
 
 from lastcall.digests import decode
+from lastcall.errors import Unavailable
 from lastcall.events import SYSTEM
+from lastcall.sessions.service import Sessions
 from lastcall.stores.base import RecordQuery
 from tests.http.serving import CHROME, Served, faults, problem
 from tests.support.nodes import PASSWORD
@@ -40,6 +42,23 @@ async def test_a_service_begins_a_session_for_a_user_whom_it_signs_in(served: Se
     headers = {"Authorization": f"Bearer {value['access_token']}"}
     own = (await served.client().get("/api/v1/session", headers=headers)).json()
     assert own["id"] == session["id"]
+
+
+async def test_a_session_that_has_begun_is_answered_also_where_the_database_fails_by_then(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the service would begin another one, at another server, and nobody have the first."""
+
+    async def fail(*_: object) -> None:
+        raise Unavailable("planted")
+
+    monkeypatch.setattr(Sessions, "count", fail)
+    service = await served.as_service("sessions")
+    asked = {"user": {"external_id": "42"}, "client": {"ip": None, "user_agent": None}}
+    begun = await service.post("/api/v1/sessions", json=asked)
+    assert begun.status_code == 200
+    assert begun.json()["user"]["active_sessions"] is None
+    assert begun.json()["refresh_token"]
 
 
 async def test_the_access_token_carries_the_external_id_also_after_a_refresh(

@@ -1,12 +1,13 @@
 """What an application's back end starts: sessions of users whom it signs in by itself."""
 
+import contextlib
 from ipaddress import ip_address
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct
 from starlette.responses import Response
 
-from lastcall.errors import Conflict, FieldError, Forbidden, InvalidRequest
+from lastcall.errors import Conflict, FieldError, Forbidden, InvalidRequest, Unavailable
 from lastcall.http import browser, wire
 from lastcall.http.bodies import Unprinted
 from lastcall.http.cookies import device_in, new_device
@@ -72,7 +73,9 @@ async def start_session(call: Call[ServiceKey, Start, None]) -> Response:
         seen,
     )
     await browser.end_replaced(call, body.client.refresh_token, seen)
-    active = await node.sessions.count(tokens.user.id)
+    active = None
+    with contextlib.suppress(Unavailable):  # the session has begun, and that is what is answered
+        active = await node.sessions.count(tokens.user.id)
     whose = wire.user(tokens.user, active, tokens.session.last_active_at)
     cookies = browser.handed_over(call, tokens, device) if device is not None else UNSET
     return browser.say(call, tokens, in_cookies=body.cookies, whose=whose, cookies=cookies)
