@@ -25,7 +25,7 @@ MOST: Final = 32
 SECONDS: Final = 5.0
 """How long a check asks, all servers together."""
 EACH: Final = 2.5
-"""How long it waits for one of several."""
+"""How long it waits for one of them, also where there is no other."""
 _FORM: Final = "application/x-www-form-urlencoded"
 
 

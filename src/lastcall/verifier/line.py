@@ -44,7 +44,7 @@ class Line:
     ) -> Self:
         """Connect with a key. Raises OSError, WebSocketException, ProtocolError, ValueError for a
         redirect, which is not followed: the key is for this server."""
-        # This thread does nothing else meanwhile: it may wait here, and needs no other thread.
+        # It may wait here, and needs no other thread: whom it follows meanwhile, if any, is going.
         plain = socket.create_connection((address.host, address.port), CONNECT_SECONDS)  # noqa: ASYNC251, RUF100
         try:
             plain.setblocking(False)
