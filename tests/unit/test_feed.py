@@ -312,6 +312,19 @@ async def terminate(node: Node) -> Termination:
     )
 
 
+async def test_a_command_says_what_it_ended_whatever_the_database_does_by_then(
+    node: Node, failing: Failing, confirmations: Confirmations
+) -> None:
+    """It serves nobody, so that it reads how far the ending has come."""
+    await set_up(node)
+    ended = await terminate(node)
+    failing.down = Unavailable("planted")
+    followed = await confirmations.follow(ended, 1)
+    assert failing.failures
+    assert (followed.ended, followed.confirmation.state) == (1, "confirming")
+    assert followed.confirmation.certain_by is None
+
+
 async def test_a_start_that_broke_off_is_made_good_by_the_next_one(
     node: Node, unstarted: Leases, monkeypatch: pytest.MonkeyPatch
 ) -> None:

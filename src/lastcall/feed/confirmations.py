@@ -91,8 +91,12 @@ class Confirmations:
     async def confirm(self, position: Position, wait: float = 0.0) -> Confirmation:
         """The same for whatever event is at a position."""
         until = self._clock.lease() + wait
-        barrier = self.side or await self._outsider(position)
-        progress = await self._wait(barrier, position, until)
+        try:
+            barrier = self.side or await self._outsider(position)
+            progress = await self._wait(barrier, position, until)
+        except Unavailable:
+            # What a command did was done before the store failed: only how far it is, is unknown.
+            return Confirmation("confirming")
         certain, unreachable = None, 0
         if progress.state == "confirming":
             unreachable = await self._unreachable(position)
