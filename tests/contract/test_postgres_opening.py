@@ -158,6 +158,15 @@ async def test_who_migrates_waits_behind_a_long_reader_for_a_moment_only(
     assert migrate(first.url) == ("0001", NEWEST)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C interrupts, as in a process of its own, whatever other tests have left."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_migration_that_is_interrupted_has_changed_nothing(first: PostgresBackend) -> None:
     """Also what was not reached yet doesn't go on once that was said."""
     before = dump(first)

@@ -26,6 +26,7 @@ def _ignore(view: View, _account: str, message: Events) -> None:
 def _from_receipt(side: VerifierSide, grant: Grant, now: float) -> None:
     """Take a lease from when it comes, whichever request it answers."""
     if side.view is not None:
+        side.view.store_ahead = grant.now - now
         side.view.leased_until = max(side.view.leased_until, now + grant.seconds)
 
 
