@@ -164,8 +164,8 @@ def test_a_wrong_key_is_told_as_such(world: World) -> None:
     with Verifier(world.url, key="lck_" + "x" * 40) as verifier:
         with pytest.raises(Unavailable):
             verifier.wait_ready(0.0)
-        until(lambda: "401" in str(verifier._life.following.problem))  # noqa: SLF001
-        with pytest.raises(Unavailable, match="401"):
+        until(lambda: "not in force" in str(verifier._life.following.problem))  # noqa: SLF001
+        with pytest.raises(Unavailable, match="lastcall key create NAME --scope verify"):
             verifier.verify(world.sign_in())
 
 
