@@ -3,18 +3,19 @@
 Run as `python -m benchmarks.floor_server DATABASE`; prints its port when it listens.
 """
 
+import asyncio
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from uvicorn import Config, Server
 
 from benchmarks.floor import Floor
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 Work = Callable[[list[str]], bytes]
 
@@ -72,11 +73,11 @@ class App:
         self._listening.discard(send)
 
 
-def main(database: Path) -> None:
-    """Serve until a signal ends it."""
+def serve(app: "ASGIApp", http: type[asyncio.Protocol] | Literal["httptools"]) -> None:
+    """Say on which port, and serve until a signal ends it."""
     config = Config(
-        App(Floor(database)),
-        http="httptools",
+        app,
+        http=http,
         ws="websockets-sansio",
         lifespan="off",
         log_config=None,
@@ -90,4 +91,4 @@ def main(database: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    serve(App(Floor(Path(sys.argv[1]))), "httptools")

@@ -6,7 +6,6 @@ prints its port when it listens.
 """
 
 import asyncio
-import socket
 import sys
 from functools import partial
 from hashlib import sha256
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from uvicorn import Config, Server
 
+from benchmarks.floor_server import serve
 from lastcall.access import sign
 from lastcall.cli.worker import LimitedProtocol
 from lastcall.clock import system_entropy
@@ -23,7 +22,6 @@ from lastcall.digests import encode
 from lastcall.stores.postgres.hosts import connect
 
 if TYPE_CHECKING:
-    import asyncpg
     from starlette.types import Receive, Scope, Send
 
 CREATE: Final = """
@@ -82,15 +80,15 @@ class App:
 
     async def _rotate(self, name: str, shown: bytes, successor: bytes) -> None:
         if not self._workers:
-            for _ in range(_CONNECTIONS):
-                self._workers.append(asyncio.create_task(self._work(await self._connect())))
+            self._workers = [asyncio.create_task(self._work()) for _ in range(_CONNECTIONS)]
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((name, shown, successor, done))
         if self._idle:
             self._idle.pop().set_result(None)
         await done
 
-    async def _work(self, raw: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def _work(self) -> None:
+        raw = await self._connect()
         while True:
             while not self._waiting:
                 self._idle.append(asyncio.get_running_loop().create_future())
@@ -103,21 +101,5 @@ class App:
                 future.set_result(None)
 
 
-def main(database_url: str) -> None:
-    """Serve until a signal ends it."""
-    config = Config(
-        App(database_url),
-        http=LimitedProtocol,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-    )
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        print(listener.getsockname()[1], flush=True)
-        Server(config).run([listener])
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(App(sys.argv[1]), LimitedProtocol)
